@@ -40,6 +40,7 @@ from amqpy.server.questions import InLine
 from amqpy.server.reactor import Reactor, now_ms
 from amqpy.server.resource_monitor import monitor_resources
 from amqpy.store.store import Store
+from amqpy.stream.connection import StreamSession
 from amqpy.wire.scan import LANGUAGE
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class RunningBroker:
     """It listens on these for Prometheus."""
     control: Path | None = None
     """Its control socket."""
+    streams: tuple[TcpAddress | UnixAddress, ...] = ()
+    """It listens on these for the stream protocol."""
 
     @property
     def port(self) -> int:
@@ -145,39 +148,50 @@ async def serve(
         if store is not None:
             reactor.keep_in(store, on_failure=stop.set)
         listeners = await listener.open_listeners(config)
+        stream_listeners: list[listener.Listener] = []
         web_listeners: list[HttpListener] = []
         control: list[ControlListener] = []
         try:
+            stream_listeners = await listener.open_stream_listeners(config, log, by_default=manages)
             web_listeners = await open_management(config, log, by_default=manages)
             asked = InLine(authenticator) if authenticator else backends
             make_session = partial(ConnectionSession, broker, users, authenticator=asked)
+            make_stream = partial(StreamSession, broker, users, authenticator=asked)
             accept = partial(listener.serve, listeners, reactor, make_session, tls)
+            accept_streams = partial(listener.serve, stream_listeners, reactor, make_stream, tls)
             addresses = tuple(each.address for each in listeners)
             port = next((each.port for each in addresses if isinstance(each, TcpAddress)), None)
             control = open_control(config, port, log, by_default=manages)
             ask_to_stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, stop.set)
             web = tuple(site.address for site in web_listeners if not site.for_metrics)
             metrics = tuple(site.address for site in web_listeners if site.for_metrics)
-            path = next((each.path for each in control), None)
-            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, certificates, web, metrics, path)
+            more = (next((each.path for each in control), None), tuple(each.address for each in stream_listeners))
+            running = RunningBroker(config, addresses, reactor, users, ask_to_stop, certificates, web, metrics, *more)
             servers = make_servers(web_listeners, control, reactor, users, asked, addresses, certificates, unix_time_ms)
-            accepts: list[Callable[[], Awaitable[None]]] = [accept, *(server.run for server in servers)]
+            accepts: list[Callable[[], Awaitable[None]]] = [accept, accept_streams, *(server.run for server in servers)]
             await _serve_until(stop, running, accepts, backends, collects_garbage, task_status)
         finally:
-            for each in listeners:
+            for each in (*listeners, *stream_listeners):
                 each.close()
             for site in (*web_listeners, *control):
                 site.close()
-        if reactor.flusher is not None:
-            if reactor.flusher.failure is not None:
-                raise reactor.flusher.failure
-            recovery.note_fronts(broker.vhosts)
-            await reactor.flusher.finish()
-            is_clean = True
+        is_clean = await _finish(reactor)
     finally:
         if store is not None:
             store.close(is_clean=is_clean)
     log.info("stopped")
+
+
+async def _finish(reactor: Reactor) -> bool:
+    """Writes what is left, when everybody is gone. True if there is a store. Raises StoreError."""
+    flusher = reactor.flusher
+    if flusher is None:
+        return False
+    if flusher.failure is not None:
+        raise flusher.failure
+    recovery.note_fronts(reactor.broker.vhosts)
+    await flusher.finish()
+    return True
 
 
 async def _serve_until(
@@ -210,6 +224,8 @@ async def _serve_until(
             log.info("messages are scanned in %s", LANGUAGE)
             for address in running.addresses:
                 log.info("listening on %s", address)
+            for address in running.streams:
+                log.info("the stream protocol listens on %s", address)
             for web_address in running.management:
                 log.info("the management API listens on %s", web_address)
             for web_address in running.metrics:
@@ -234,6 +250,7 @@ def make_certificates(config: Config, log: logging.Logger) -> "Mapping[TlsOption
     needed: dict[TlsOptions, None] = {}
     for options, addresses, is_off in (
         (config.tls, config.addresses, False),
+        (config.tls, config.stream_addresses, config.stream is False),
         (config.management_tls, config.management_addresses, config.management is False),
         (config.prometheus_tls, config.prometheus_addresses, config.prometheus is False),
     ):
@@ -251,8 +268,9 @@ def make_certificates(config: Config, log: logging.Logger) -> "Mapping[TlsOption
 def make_tls(
     config: Config, certificates: "Mapping[TlsOptions, Certificates]", log: logging.Logger
 ) -> "TlsHandshakes | None":
-    """TLS for the addresses for AMQP that ask for it; None if none does."""
-    if not any(isinstance(each, TlsAddress) for each in config.addresses):
+    """TLS for the addresses for clients that ask for it; None if none does."""
+    streams = () if config.stream is False else config.stream_addresses
+    if not any(isinstance(each, TlsAddress) for each in (*config.addresses, *streams)):
         return None
     from amqpy.server.tls import TlsHandshakes
 

@@ -63,6 +63,9 @@ class ConnectionForced(ConnectionFault):
 class LoginRefused(ConnectionFault):
     """A failed login: 403 like AccessRefused, but before there is any channel."""
 
+    is_remote = False
+    """True if all that is wrong is that the client is not on this machine."""
+
     code, name = 403, "ACCESS_REFUSED"
 
 

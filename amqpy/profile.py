@@ -108,6 +108,15 @@ class Profile:
     stream_trims_properties: bool = _switch("the properties section in streams ends with the last one that is set")
     stream_addresses: bool = _switch("`reply_to` is an address in streams: `/queues/` and the name")
     stream_ages_in_ms: bool = _switch("`x-max-age` is compared in milliseconds, not as text")
+    stream_commands: tuple[int, ...] = _switch("the keys of clients' commands in the stream protocol that it tells")
+    stream_answers_routes: bool = _switch(
+        "answers to Route and Partitions are responses; else their keys are requests'"
+    )
+    stream_reads_offsets: bool = _switch("StoreOffset needs the permission to read; else to write")
+    stream_renews_secret: bool = _switch("SaslAuthenticate renews the secret of an open connection")
+    stream_holds_credit: bool = _switch(
+        "a subscription that has used up its credit waits until it has more than half of its first again"
+    )
     timeout_cancels: bool = _switch("consumer timeouts are for quorum queues, and end the consumer, not its channel")
     policies_by_queue_type: bool = _switch("policies can be for queues of one type only (`apply-to`)")
     mirroring: bool = _switch(
@@ -214,6 +223,11 @@ RABBITMQ_3_10 = Profile(
     stream_trims_properties=False,
     stream_addresses=False,
     stream_ages_in_ms=False,
+    stream_commands=(1, 2, 5, 6, 7, *range(9, 16), *range(22, 26)),
+    stream_answers_routes=False,
+    stream_reads_offsets=False,
+    stream_renews_secret=False,
+    stream_holds_credit=False,
     timeout_cancels=False,
     policies_by_queue_type=False,
     mirroring=True,
@@ -256,6 +270,10 @@ RABBITMQ_3_13 = replace(
     quorum_get_counts=False,
     stream_nacks=True,
     stream_headers=True,
+    stream_commands=(*RABBITMQ_3_10.stream_commands, 28, 29, 30),
+    stream_answers_routes=True,
+    stream_reads_offsets=True,
+    stream_holds_credit=True,
     policies_by_queue_type=True,
     more_event_properties=("type", "consumer_count"),
     tells_of_clearing=True,
@@ -289,6 +307,7 @@ RABBITMQ_4_0 = replace(
     quorum_priorities=True,
     stream_in_text="stream",
     stream_delivery_fields=True,
+    stream_renews_secret=True,
     mirroring=False,
     more_event_properties=("type", "leader", "members", "consumer_count"),
     negative_delivery_limit=True,
@@ -339,6 +358,7 @@ RABBITMQ_4_3 = replace(
     stream_trims_properties=True,
     stream_addresses=True,
     stream_ages_in_ms=True,
+    stream_commands=(*RABBITMQ_4_0.stream_commands, 31),
     timeout_cancels=True,
     more_event_properties=(
         "type",

@@ -16,10 +16,10 @@ AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's variables without those that are settings, and `variables`. Without these there is no management
-    API: its ports are the same for all."""
+    """This process's variables without those that are settings, and `variables`. Without these there are no
+    management API and no stream protocol: their ports are the same for all."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AMQPY_", "RABBITMQ_"))}
-    return inherited | {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false"} | variables
+    return inherited | {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false", "AMQPY_STREAM": "false"} | variables
 
 
 class Serving:

@@ -40,6 +40,11 @@ class Login:
         self._mechanism: Mechanism | None = None
 
     @property
+    def has_begun(self) -> bool:
+        """True if the client has chosen a mechanism."""
+        return self._mechanism is not None
+
+    @property
     def offered(self) -> bytes:
         """The offered mechanisms, as connection.start lists them."""
         return " ".join(self._offered).encode()
@@ -98,4 +103,6 @@ class Login:
         self._events.tell("user.authentication.failure", of_login, self._terms, failure.user_name, reason)
         mechanism = self._terms.mechanism_name
         text = f"Login was refused using authentication mechanism {mechanism}. For details see the broker logfile."
-        return LoginRefused(text, method_id=(0, 0))
+        refused = LoginRefused(text, method_id=(0, 0))
+        refused.is_remote = failure.is_remote
+        return refused

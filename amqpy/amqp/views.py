@@ -3,14 +3,19 @@
 Source: `rabbit_reader`: `CREATION_EVENT_KEYS`, `STATISTICS_KEYS`; `rabbit_channel`: the same.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from amqpy.amqp import connection_events
 from amqpy.amqp.channel import ChannelSession
 from amqpy.amqp.connection import ConnectionSession
 from amqpy.amqp.state import State
+from amqpy.amqp.terms import Terms
+from amqpy.core.broker import Broker
 from amqpy.core.findings.of_clients import ConnectionState
+from amqpy.core.statistics import Counts
+from amqpy.core.vhost import Vhost
 from amqpy.core.views import View, json_of, message_stats
+from amqpy.wire.outbox import Outbox
 
 STATES: Final[dict[State, str]] = {
     State.HEADER: "starting",
@@ -25,17 +30,38 @@ STATES: Final[dict[State, str]] = {
 }
 
 
+class Shown(Protocol):
+    """A connection by any protocol."""
+
+    broker: Broker
+    outbox: Outbox
+
+    @property
+    def terms(self) -> Terms: ...
+    @property
+    def vhost(self) -> Vhost | None: ...
+    @property
+    def user_name(self) -> str: ...
+    def traffic(self) -> Counts: ...
+
+
 def connection(connection: ConnectionSession) -> View:
+    state = "blocked" if connection.block.is_blocked else STATES[connection.state]
+    protocol = _protocol(connection.terms.version.number)
+    return described(connection, protocol=protocol, state=state, channels=len(connection.channels))
+
+
+def described(connection: Shown, *, protocol: str, state: str, channels: int) -> View:
+    """The view of a connection by a protocol, in a state, with so many channels."""
     terms, peer = connection.terms, connection.terms.peer
     vhost = connection.vhost
     given_name = {} if terms.given_name is None else {"user_provided_name": terms.given_name}
-    state = "blocked" if connection.block.is_blocked else STATES[connection.state]
     return {
         "name": peer.name,
         **given_name,
         "node": connection.broker.node,
         "type": "network",
-        "protocol": _protocol(terms.version.number),
+        "protocol": protocol,
         "host": peer.host,
         "port": peer.port,
         "peer_host": peer.peer_host,
@@ -52,7 +78,7 @@ def connection(connection: ConnectionSession) -> View:
         "timeout": terms.heartbeat_s,
         "frame_max": terms.frame_max,
         "channel_max": terms.channel_max,
-        "channels": len(connection.channels),
+        "channels": channels,
         "state": state,
         **connection.traffic(),
         "send_pend": connection.outbox.size,

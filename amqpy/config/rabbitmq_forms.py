@@ -64,9 +64,10 @@ def boolean(text: str) -> bool:
 def listeners(entries: Sequence[Entry]) -> tuple[str, ...]:
     """Addresses as `listen` has them. A port alone means all interfaces; `listeners.tcp = none` means no address."""
     found: list[str] = []
+    at = entries[0].key.index("listeners") + 1
     for kind, scheme in SCHEMES.items():
-        mine = [entry for entry in entries if entry.key[1] == kind]
-        if not is_none(mine, 2):
+        mine = [entry for entry in entries if entry.key[at] == kind]
+        if not is_none(mine, at + 1):
             found += [scheme + each for entry in mine for each in addresses(entry.value)]
     if not found:
         raise ValueError("nothing to listen on")

@@ -106,7 +106,9 @@ IGNORED = (
     *("ssl_options.depth", "ssl_options.dhfile", "ssl_options.log_alert", "ssl_options.log_level"),
     # Plugins, whose listeners are not there.
     *("management.**", "management_agent.**", "http_dispatch.**", "prometheus.**", "mqtt.**", "web_mqtt.**"),
-    *("stomp.**", "web_stomp.**", "stream.**", "amqp1_0.**", "amqp_client.**", "amqp10_client.**", "shovel.**"),
+    *("stomp.**", "web_stomp.**", "amqp1_0.**", "amqp_client.**", "amqp10_client.**", "shovel.**"),
+    *("stream.initial_credits", "stream.credits_required_for_unblocking", "stream.tcp_listen_options.**"),
+    *("stream.proxy_protocol",),
     *("federation.**", "event_exchange.*", "tracing.*", "aws.*"),
 )
 """Of what these say, nothing matters here: whatever it is, clients see the same."""

@@ -14,6 +14,7 @@ import amqpy.config.rabbitmq_forms as forms
 from amqpy.config.auth import AuthSettings
 from amqpy.config.limits import LimitSettings
 from amqpy.config.management import ManagementSettings
+from amqpy.config.stream import StreamSettings
 from amqpy.config.tls import TlsOptions, TlsSettings
 from amqpy.config.values import (
     INT32_MAX,
@@ -35,7 +36,7 @@ PATTERN = ("a regular expression", compile_pattern)
 
 
 @dataclass(frozen=True)
-class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
+class Config(TlsSettings, AuthSettings, LimitSettings, StreamSettings, ManagementSettings):
     """The broker's settings. Sizes are bytes; a name says its unit of time, heartbeat is AMQP's seconds."""
 
     host: str = setting("127.0.0.1", SettingInfo("The address to listen on.", low=1, option="HOST"))
@@ -390,6 +391,11 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
         return tuple(map(parse_address, self.listen)) or (TcpAddress(self.host, self.port),)
 
     @property
+    def stream_addresses(self) -> tuple[TcpAddress | UnixAddress, ...]:
+        """The addresses to listen on for the stream protocol."""
+        return tuple(map(parse_address, self.stream_listen)) or (TcpAddress(self.stream_host, self.stream_port),)
+
+    @property
     def tls(self) -> TlsOptions:
         """TLS for AMQP."""
         return TlsOptions.of(self, "tls")
@@ -437,7 +443,7 @@ class Config(TlsSettings, AuthSettings, LimitSettings, ManagementSettings):
 def _in_order() -> "list[Field[Any]]":
     """The settings as they are documented: those of a subject behind those of the broker, although a dataclass has
     inherited ones first."""
-    subjects = (TlsSettings, AuthSettings, LimitSettings, ManagementSettings)
+    subjects = (TlsSettings, AuthSettings, LimitSettings, StreamSettings, ManagementSettings)
     inherited = {each.name: place for place, subject in enumerate(subjects, 1) for each in fields(subject)}
     return sorted(fields(Config), key=lambda setting: inherited.get(setting.name, 0))
 

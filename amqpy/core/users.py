@@ -42,9 +42,11 @@ class Credentials(NamedTuple):
 class LoginFailed(Exception):
     """A failed login. The reason is for our log: the client is not told."""
 
-    def __init__(self, user_name: str, reason: str) -> None:
+    def __init__(self, user_name: str, reason: str, *, is_remote: bool = False) -> None:
         super().__init__(reason)
         self.user_name = user_name
+        self.is_remote = is_remote
+        """True if all that is wrong is that the client is not on this machine."""
 
 
 class Authenticator(Protocol):
@@ -386,7 +388,7 @@ class Users:
     def check_loopback(self, name: str, *, from_loopback: bool) -> None:
         """Checks that a user of this name, the broker's or not, may connect from there. Raises LoginFailed."""
         if name in self.loopback_only and not from_loopback:
-            raise LoginFailed(name, f"user '{name}' can only connect via localhost")
+            raise LoginFailed(name, f"user '{name}' can only connect via localhost", is_remote=True)
 
     def find(self, name: str) -> User | None:
         return self._by_name.get(name)

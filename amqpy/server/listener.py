@@ -4,9 +4,11 @@ Source: AMQP 0-9-1 section 4.1 for the port; `rabbit_networking` for what a list
 """
 
 import contextlib
+import logging
 import os
 import socket
 import stat
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,10 +47,31 @@ class Listener(NamedTuple):
 
 
 async def open_listeners(config: Config) -> list[Listener]:
+    """Listens on every address for AMQP, or on none. Raises OSError with a line for the operator."""
+    return await open_addresses(config.addresses)
+
+
+async def open_stream_listeners(config: Config, log: logging.Logger, *, by_default: bool) -> list[Listener]:
+    """Listens for the stream protocol, if the settings ask for it, or else by default. Raises OSError; where nobody has
+    asked, it is only a warning."""
+    defaults = Config()
+    is_asked_for = bool(config.stream) or config.stream_addresses != defaults.stream_addresses
+    if config.stream is False or not (is_asked_for or by_default):
+        return []
+    try:
+        return await open_addresses(config.stream_addresses)
+    except OSError as error:
+        if is_asked_for:
+            raise
+        log.warning("there is no stream protocol: %s", error)
+        return []
+
+
+async def open_addresses(addresses: Iterable[TcpAddress | UnixAddress]) -> list[Listener]:
     """Listens on every address, or on none. Raises OSError with a line for the operator."""
     listeners: list[Listener] = []
     try:
-        for address in config.addresses:
+        for address in addresses:
             listeners += [Listener(each, isinstance(address, TlsAddress)) for each in await open_address(address)]
     except OSError:
         for listener in listeners:

@@ -21,8 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 API_LISTENING = re.compile(r"management API listens on 127\.0\.0\.1:(\d+)")
+STREAMS_LISTENING = re.compile(r"the stream protocol listens on 127\.0\.0\.1:(\d+)")
 READY = "Server startup complete"
-ALONE = {"AMQPY_MANAGEMENT": "false", "AMQPY_PROMETHEUS": "false", "AMQPY_CONTROL_SOCKET": ""}
+ALONE = {
+    "AMQPY_MANAGEMENT": "false",
+    "AMQPY_PROMETHEUS": "false",
+    "AMQPY_STREAM": "false",
+    "AMQPY_CONTROL_SOCKET": "",
+}
 """Without what all brokers of a machine have at the same place."""
 MANAGED = {"AMQPY_MANAGEMENT": "true", "AMQPY_MANAGEMENT_PORT": "0"}
 SIGNS_OF_A_BUG = ("Traceback", "internal error")

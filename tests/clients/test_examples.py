@@ -32,7 +32,7 @@ def test_an_example_runs(broker: Address, title: str) -> None:
 
 
 def test_the_example_of_streams_runs(broker: Address) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streams.md").read_text("utf-8"), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streams.md").read_text("utf-8"), re.DOTALL)
     code = code.replace("guest:guest@localhost/", f"guest:guest@{broker.host}:{broker.port}/")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stderr == ""

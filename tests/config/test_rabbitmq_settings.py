@@ -12,6 +12,7 @@ from amqpy.config import sources as config_sources
 from amqpy.config.sources import Settings, load, read
 from amqpy.config.values import ConfigError, Note, setting_info
 
+from .stream_keys import OF_STREAMS
 from .test_web_addresses import WEB_TLS
 
 
@@ -195,6 +196,7 @@ MAPPED: list[tuple[str, str, Any]] = [
     ("prometheus.tcp.port = 15693", "prometheus_port", 15693),
     ("prometheus.path = /numbers", "prometheus_path", "/numbers"),
     ("prometheus.return_per_object_metrics = true", "prometheus_return_per_object_metrics", True),
+    *OF_STREAMS,
 ]
 
 

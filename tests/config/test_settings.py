@@ -53,6 +53,8 @@ PARTICULAR: dict[str, tuple[str, object]] = {
     "auth_oauth2_scope_aliases": ("a=b c", ("a=b c",)),
     "auth_oauth2_leeway_s": ("30", 30),
     "management_listen": ("127.0.0.1:1,https://[::1]:2", ("127.0.0.1:1", "https://[::1]:2")),
+    "stream_listen": ("127.0.0.1:1,amqps://[::1]:2", ("127.0.0.1:1", "amqps://[::1]:2")),
+    "stream_frame_max": ("8192", 8192),
     "management_rates_mode": ("none", "none"),
     "prometheus_listen": ("127.0.0.1:1,https://[::1]:2", ("127.0.0.1:1", "https://[::1]:2")),
     **{f"{plugin}_tls_verify": ("verify_peer", "verify_peer") for plugin in ("management", "prometheus")},

@@ -10,7 +10,6 @@ from math import isnan, nan
 from typing import Final, TypeAlias
 
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core import views
 from amqpy.core.consumer import DeliveryQueue
 from amqpy.core.exchanges import Exchange
@@ -19,6 +18,7 @@ from amqpy.core.queues.queue import Queue
 from amqpy.core.statistics import Counts, Sizes
 from amqpy.core.vhost import OpenChannel, Vhost
 from amqpy.management.prometheus.exposition import Number, labels
+from amqpy.stream.views import AnySession
 from amqpy.wire.properties import decode_properties
 
 READY_SIZED_MAX: Final = 10_000
@@ -136,7 +136,7 @@ def row_of_channel(channel: ChannelSession, stats: Counts) -> Row:
 CONNECTION: Final = ("recv_oct", "send_oct", "recv_cnt", "send_cnt", "pending", "channels")
 
 
-def row_of_connection(connection: ConnectionSession) -> Row:
+def row_of_connection(connection: AnySession) -> Row:
     traffic = connection.traffic()
     return (*(traffic[name] for name in CONNECTION[:4]), connection.outbox.size, len(connection.channels))
 

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.vhost import Vhost
 from amqpy.management.prometheus import readers
@@ -16,6 +15,7 @@ from amqpy.management.prometheus.exposition import Number, head, labels, series
 from amqpy.management.prometheus.families import Group, Source
 from amqpy.management.prometheus.readers import Rows, UnackedSizes
 from amqpy.management.statistics.sums import Sum
+from amqpy.stream.views import AnySession
 
 SLICE: Final = 10
 """Objects whose numbers are read in one turn: a fifth of a millisecond's worth."""
@@ -85,7 +85,7 @@ class Scrape:
         for vhost in vhosts:
             for some in in_slices(vhost.clients):
                 for client in some:
-                    if isinstance(client, ConnectionSession) and client in vhost.clients:
+                    if isinstance(client, AnySession) and client in vhost.clients:
                         of = labels(channel=client.pid) if each else ""
                         rows.add(of, readers.row_of_connection(client))
                 yield

@@ -10,12 +10,12 @@ import amqpy.management.resources.connections as connections
 import amqpy.management.resources.consumers as consumers
 from amqpy.amqp import views
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.management import access, erlang, pair_views
 from amqpy.management.answers import bad_request, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import NAMES, Listing, View, Whole
 from amqpy.management.router import Router
+from amqpy.stream.views import AnySession
 
 
 def own(call: Call) -> str | None:
@@ -37,7 +37,7 @@ def add_to(router: Router) -> None:
 # --- channels
 
 
-def of_sessions(sessions: Iterable[ConnectionSession]) -> list[ChannelSession]:
+def of_sessions(sessions: Iterable[AnySession]) -> list[ChannelSession]:
     """The open channels of connections, those of each in the order of their names."""
     return [
         channel
@@ -84,7 +84,7 @@ def list_channels_of_connection(call: Call) -> Listing:
     return _listing(call, [connections.named(call)])
 
 
-def _listing(call: Call, sessions: Iterable[ConnectionSession]) -> Listing:
+def _listing(call: Call, sessions: Iterable[AnySession]) -> Listing:
     """Those of all virtual hosts are there in pages."""
     paged = None if {"vhost", "connection"} & call.names.keys() else name_of
     return Listing(of_sessions(sessions), lambda channel: view(call, channel), paged=paged, by=NAMES)

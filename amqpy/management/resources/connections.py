@@ -7,14 +7,14 @@ Source: `rabbit_mgmt_wm_connections`, `rabbit_mgmt_wm_connection`, `rabbit_mgmt_
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from amqpy.amqp import views
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.vhost import Vhost
 from amqpy.management import access, erlang
 from amqpy.management.answers import DONE, Answer, not_found
 from amqpy.management.call import Call
 from amqpy.management.lists import NAMES, Listing, View, Whole
 from amqpy.management.router import Router
+from amqpy.stream import views
+from amqpy.stream.views import AnySession
 
 REASON: Final = "Closed via management plugin"
 """The reason that a client is told, unless there is another in the header `X-Reason`."""
@@ -50,29 +50,29 @@ def add_to(router: Router) -> None:
 # --- connections
 
 
-def sessions(vhosts: Iterable[Vhost]) -> Iterator[ConnectionSession]:
+def sessions(vhosts: Iterable[Vhost]) -> Iterator[AnySession]:
     """The connections in these virtual hosts."""
     for vhost in vhosts:
         for client in vhost.clients:
-            if isinstance(client, ConnectionSession):
+            if isinstance(client, AnySession):
                 yield client
 
 
-def visible(call: Call) -> list[ConnectionSession]:
+def visible(call: Call) -> list[AnySession]:
     """The connections that a list is about, in the order of their virtual hosts and names. A user who is no monitor
     sees its own ones only, wherever they are."""
-    found: list[ConnectionSession] = []
+    found: list[AnySession] = []
     for vhost in call.vhosts_of_clients():
         shown = (each for each in sessions([vhost]) if call.is_monitor or each.user_name == call.user.name)
         found += sorted(shown, key=name_of)
     return found
 
 
-def find(call: Call, name: str) -> ConnectionSession | None:
+def find(call: Call, name: str) -> AnySession | None:
     return next((each for each in sessions(call.broker.vhosts.values()) if name_of(each) == name), None)
 
 
-def named(call: Call) -> ConnectionSession:
+def named(call: Call) -> AnySession:
     """The connection in the path. Raises Refusal."""
     session = find(call, call.names["connection"])
     if session is None:
@@ -80,21 +80,21 @@ def named(call: Call) -> ConnectionSession:
     return session
 
 
-def name_of(session: ConnectionSession) -> str:
+def name_of(session: AnySession) -> str:
     return session.terms.peer.name
 
 
 # --- views
 
 
-def view(call: Call, session: ConnectionSession) -> View:
+def view(call: Call, session: AnySession) -> View:
     shown: View = {**views.connection(session), **erlang.OF_PROCESS}
     if "peer_cert_serial_number" in call.broker.profile.more_event_properties:
         shown.setdefault("peer_cert_serial_number")
     return call.api.statistics.of_connection(shown, session, call.request.query)
 
 
-def reference(call: Call, session: ConnectionSession) -> View:
+def reference(call: Call, session: AnySession) -> View:
     """The least that is told of a connection."""
     return {
         "name": name_of(session),
@@ -143,12 +143,12 @@ def close_connections_of_user(call: Call) -> Answer:
     return DONE
 
 
-def _of_user(call: Call) -> list[ConnectionSession]:
+def _of_user(call: Call) -> list[AnySession]:
     user = call.names["user"]
     return sorted((each for each in sessions(call.broker.vhosts.values()) if each.user_name == user), key=name_of)
 
 
-def _close(call: Call, session: ConnectionSession) -> None:
+def _close(call: Call, session: AnySession) -> None:
     reason = call.request.headers.get("x-reason") or REASON
     # A client's library might not be able to read what is no UTF-8.
     session.close(reason.encode("latin-1").decode(errors="replace"))

@@ -1,12 +1,14 @@
 """The counters of objects at an earlier time, out of their samples."""
 
+from typing import Any
+
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.exchanges import Exchange
 from amqpy.core.findings.finding import Then
 from amqpy.core.queues.queue import Queue
 from amqpy.management.statistics.sampler import Sampler, Table, Tables
 from amqpy.management.statistics.samples import TICK_MS
+from amqpy.stream.views import AnySession
 
 
 class SampledHistory:
@@ -32,10 +34,10 @@ class SampledHistory:
 
 def table_of(tables: Tables, item: object) -> Table | None:
     """The samples of objects of that kind."""
-    kinds = {
+    kinds: dict[Any, Table] = {
         Queue: tables.queues,
         Exchange: tables.exchanges,
         ChannelSession: tables.channels,
-        ConnectionSession: tables.connections,
+        AnySession: tables.connections,
     }
     return next((table for kind, table in kinds.items() if isinstance(item, kind)), None)

@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import amqpy.management.statistics.kinds as kinds
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.detailed_statistics import Pair
 from amqpy.core.statistics import Counts
@@ -22,6 +21,7 @@ from amqpy.core.vhost import Vhost
 from amqpy.management.statistics.kinds import Kind
 from amqpy.management.statistics.samples import Series, Values
 from amqpy.management.statistics.sums import Sum
+from amqpy.stream.views import AnySession
 from amqpy.wire.frames import EMPTY_FRAME_SIZE
 
 SLICE: Final = 20
@@ -161,7 +161,7 @@ class Sampler:
             total = Sum(vhost.traffic)
             for some in in_slices(vhost.clients):
                 for client in some:
-                    if isinstance(client, ConnectionSession):
+                    if isinstance(client, AnySession):
                         counts = client.traffic()
                         total.add(client, counts)
                         values = kind.values_of(counts)

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import trio
 
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection import ConnectionSession
 from amqpy.core.broker import Broker
 from amqpy.core.detailed_statistics import DeliveryPair, Pair, PublishPair, RoutePair
 from amqpy.core.exchanges import Exchange
@@ -23,6 +22,7 @@ from amqpy.management.statistics.kinds import OF_LENGTHS, OF_TRAFFIC, Kind
 from amqpy.management.statistics.ranges import NO_RANGES, Range, Ranges, ranges_of
 from amqpy.management.statistics.sampler import Sampler, Table, Tables
 from amqpy.management.statistics.samples import TICK_MS, Series
+from amqpy.stream.views import AnySession
 
 View: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, str]
@@ -136,7 +136,7 @@ class Statistics:
                 table = tables.routes
         return self._details(table, pair).beside(pair.message_stats(), self.ranges(query).message_rates)
 
-    def of_connection(self, view: View, connection: ConnectionSession, query: Query) -> View:
+    def of_connection(self, view: View, connection: AnySession, query: Query) -> View:
         return self._details(self._tables.connections, connection).beside(view, self.ranges(query).data_rates)
 
     def of_vhost(self, view: View, vhost: Vhost, query: Query) -> View:
