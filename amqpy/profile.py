@@ -104,6 +104,9 @@ class Profile:
         "messages in streams have a header section, and headers `x-…` are annotations; else there are annotations for "
         "what the header section has"
     )
+    stream_durable_by_default: bool = _switch(
+        "messages in streams that do not say it are persistent to clients of AMQP"
+    )
     stream_delivery_fields: bool = _switch("the header section in streams says `first-acquirer` and `delivery-count`")
     stream_trims_properties: bool = _switch("the properties section in streams ends with the last one that is set")
     stream_addresses: bool = _switch("`reply_to` is an address in streams: `/queues/` and the name")
@@ -219,6 +222,7 @@ RABBITMQ_3_10 = Profile(
     stream_filter_blanks="  ",
     stream_nacks=False,
     stream_headers=False,
+    stream_durable_by_default=False,
     stream_delivery_fields=False,
     stream_trims_properties=False,
     stream_addresses=False,
@@ -306,6 +310,7 @@ RABBITMQ_4_0 = replace(
     returns_in_turn=True,
     quorum_priorities=True,
     stream_in_text="stream",
+    stream_durable_by_default=True,
     stream_delivery_fields=True,
     stream_renews_secret=True,
     mirroring=False,
@@ -355,6 +360,7 @@ RABBITMQ_4_3 = replace(
     quorum_acquired_count=True,
     message_priorities=True,
     stream_filter_blanks=" ",
+    stream_durable_by_default=False,
     stream_trims_properties=True,
     stream_addresses=True,
     stream_ages_in_ms=True,

@@ -138,6 +138,8 @@ class SectionReader:
                 found.note_properties(_items(value), has_addresses=self._profile.stream_addresses)
             elif code == APPLICATION_PROPERTIES:
                 found.note_application_properties(amqp1.pairs_of(value))
+        if self._profile.stream_durable_by_default:
+            found.parts.setdefault("delivery_mode", b"\x02")
         if kind is not None:
             found.parts["type"] = bytes((len(kind),)) + kind
         return _prefix_of(found.parts, found.entries, found.address)
@@ -291,7 +293,7 @@ class _Found:
     def note_properties(self, items: list[Value], *, has_addresses: bool) -> None:
         for place, value in enumerate(items):
             name = _PROPERTIES.get(place)
-            if name is None or value.kind == "null":
+            if name is None or value.kind == "null" or (name == "app_id" and not self._is_modern):
                 continue
             if name in {"message_id", "correlation_id"}:
                 self._identifier(name, value)

@@ -282,6 +282,12 @@ class Fields:
             return OffsetSpec(kind, self._number(_I64))
         return OffsetSpec(kind)
 
+    def last_offset_spec(self) -> OffsetSpec:
+        """An offset at the end of the frame. What follows is not looked at: clients write a number with any type."""
+        spec = self.offset_spec()
+        self._at = len(self._data)
+        return spec
+
     def versions(self) -> dict[int, tuple[int, int]]:
         """The least and the greatest version of each key."""
         return {self.short(): (self.short(), self.short()) for _ in range(self._count(6))}
@@ -358,7 +364,7 @@ UNCORRELATED: Final = frozenset((Key.PUBLISH, Key.CREDIT, Key.STORE_OFFSET, Key.
 RESPONSES: Final[Mapping[Key, tuple[Decoder, ...]]] = {
     Key.TUNE: DECODERS[Key.TUNE],
     Key.CLOSE: (Fields.long, Fields.short),
-    Key.CONSUMER_UPDATE: (Fields.long, Fields.short, Fields.offset_spec),
+    Key.CONSUMER_UPDATE: (Fields.long, Fields.short, Fields.last_offset_spec),
 }
 """The fields of each response of a client, with its correlation id."""
 

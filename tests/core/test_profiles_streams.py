@@ -5,7 +5,7 @@ from amqpy.wire import amqp1
 from tests.core.core_harness import CoreHarness, refusal
 from tests.core.stream_reading import declared, refused
 from tests.profiles import switch
-from tests.wire.test_sections import again, header_of, sections_of, written
+from tests.wire.test_sections import again, header_of, read, sections_of, written
 
 
 @switch("stream_ages_in_ms", "'1D'", "'1D'", "'1D'", None)
@@ -51,6 +51,21 @@ def test_returns(profile: str, expected: bool) -> None:
 def test_a_message_without_delivery_mode(profile: str, expected: int | None) -> None:
     """The header section says durable or not: then it comes back as transient."""
     assert again(profile, header_of())[0].get("delivery_mode") == expected
+
+
+@switch("stream_durable_by_default", {}, {}, {"delivery_mode": 2}, {})
+def test_a_message_that_does_not_say_how_durable_it_is(profile: str, expected: dict[str, int]) -> None:
+    data = bytes.fromhex("005375a00568656c6c6f")
+    for entry in (data, bytes.fromhex("00537045") + data):
+        found = read(profile, entry)[0]
+        del found["headers"]
+        assert found == expected
+
+
+@switch("stream_headers", None, "g", "g", "g")
+def test_the_group_of_a_message(profile: str, expected: str | None) -> None:
+    properties = bytes.fromhex("005373c0100d" + "40" * 10 + "a10167" + "4040")
+    assert read(profile, properties + bytes.fromhex("005375a000"))[0].get("app_id") == expected
 
 
 @switch("stream_delivery_fields", "", "4040", "4143", "4143")

@@ -126,6 +126,12 @@ def test_a_place_is_an_offset_or_a_time() -> None:
         place(b"\0\6")
 
 
+@pytest.mark.parametrize("behind", [b"", bytes(8)])
+def test_what_follows_the_place_of_an_active_consumer_is_not_looked_at(behind: bytes) -> None:
+    answer = b"\x80\x1a\0\1" + b"\0\0\0\7" + b"\0\1" + b"\0\1"
+    assert read_command(answer + behind).fields[-1] == OffsetSpec(OffsetType.FIRST)
+
+
 def test_what_the_client_is_told() -> None:
     assert frames.response(Key.OPEN, 3, Code.OK, b"x") == bytes.fromhex("0000000b 8015 0001 00000003 0001 78")
     assert frames.confirm(2, [5, 6]) == bytes.fromhex("00000019 0003 0001 02 00000002") + struct.pack(">QQ", 5, 6)
