@@ -43,6 +43,7 @@ SERVER_SCRIPT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 CONTROL_SCRIPT = SERVER_SCRIPT.with_name("rabbitmqctl")
 
 MANAGEMENT = "rabbitmq_management"
+STREAMS = "rabbitmq_stream"
 
 
 class RabbitMQUnavailable(RuntimeError):
@@ -186,6 +187,13 @@ def configuration(port: int, management_port: int | None) -> Iterator[str]:
     if management_port is not None:
         yield "management.tcp.ip = 127.0.0.1"
         yield f"management.tcp.port = {management_port}"
+
+
+def stream_listener(port: int) -> Iterator[str]:
+    """The lines of rabbitmq.conf for the plugin rabbitmq_stream, whose clients are to come to this port."""
+    yield f"stream.listeners.tcp.local = 127.0.0.1:{port}"
+    yield "stream.advertised_host = 127.0.0.1"
+    yield f"stream.advertised_port = {port}"
 
 
 @contextlib.contextmanager

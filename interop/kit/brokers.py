@@ -30,6 +30,7 @@ ALONE = {
     "AMQPY_CONTROL_SOCKET": "",
 }
 """Without what all brokers of a machine have at the same place."""
+STREAMING = {"AMQPY_STREAM": "true"}
 MANAGED = {"AMQPY_MANAGEMENT": "true", "AMQPY_MANAGEMENT_PORT": "0"}
 SIGNS_OF_A_BUG = ("Traceback", "internal error")
 SIGNS_OF_A_SECRET = ("eyJ", "PRIVATE KEY")

@@ -1,0 +1,1 @@
+"""The comparison with RabbitMQ over the stream protocol."""
