@@ -17,10 +17,18 @@ from pamqp.commands import Connection
 from amqpy import __version__
 from interop.clients.library import GUEST, Account
 from interop.kit.address import Address
-from interop.kit.brokers import API_LISTENING, LOOPBACK, Amqpy, ended, private_folder
+from interop.kit.brokers import API_LISTENING, LOOPBACK, STREAMING, STREAMS_LISTENING, Amqpy, ended, private_folder
 from interop.kit.program import START_TIMEOUT_S
 from interop.kit.tls import Tls, make_tls
-from interop.rabbitmq import MANAGEMENT, SERVER_SCRIPT, RabbitMQ, running_rabbitmq
+from interop.rabbitmq import (
+    MANAGEMENT,
+    SERVER_SCRIPT,
+    STREAMS,
+    RabbitMQ,
+    free_ports,
+    running_rabbitmq,
+    stream_listener,
+)
 
 ANSWER_TIMEOUT_S = 10.0
 STANDARD_MANAGEMENT_PORT = 15672
@@ -41,6 +49,8 @@ class Broker:
     """Of its HTTP API; 0: it has none."""
     tls: Tls | None = None
     """How to come in TLS, if that is known."""
+    stream_port: int = 0
+    """Of the stream protocol; 0: it is not known."""
 
     @property
     def tls_address(self) -> Address:
@@ -67,15 +77,16 @@ def own_amqpy(account: Account) -> Iterator[Broker]:
         "ssl_cert_login_from": "common_name",
         **({"management_ui": str(ui)} if (ui := pages_of_rabbitmq()) else {}),
     }
-    options = ("--strict", "--management", "--management-port", "0", "--config")
+    options = ("--strict", "--management", "--management-port", "0", "--stream-port", "0", "--config")
     with private_folder() as folder:
         config = folder / "amqpy.toml"
         config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()))
         tls = make_tls(folder, asks_for_certificates=True, client=account.user)
-        with ended(Amqpy(folder, (*options, str(config)), tls=tls)) as amqpy:
+        with ended(Amqpy(folder, (*options, str(config)), tls=tls, environment=STREAMING)) as amqpy:
             amqpy.start()
             port = int(amqpy.program.wait_for_line(API_LISTENING, START_TIMEOUT_S)[1])
-            broker = Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls)
+            stream_port = int(amqpy.program.wait_for_line(STREAMS_LISTENING, START_TIMEOUT_S)[1])
+            broker = Broker(f"amqpy {__version__}", address_for(account, amqpy.port), port, tls, stream_port)
             if account != GUEST:
                 add_guest(broker)
             yield broker
@@ -117,8 +128,9 @@ def one_rabbitmq() -> Iterator[Provider]:
     with contextlib.ExitStack() as opened:
         tls = make_tls(opened.enter_context(private_folder()), asks_for_certificates=True, client=GUEST.user)
         more = ["ssl_cert_login_from = common_name", f"collect_statistics_interval = {REPORTS_EVERY_MS}"]
-        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, *more])
-        plugins = [MANAGEMENT, EXTERNAL_PLUGIN, FEDERATION]
+        (stream_port,) = free_ports(1)
+        config = "\n".join([*tls.rabbitmq_conf(), *mechanisms, *more, *stream_listener(stream_port)])
+        plugins = [MANAGEMENT, EXTERNAL_PLUGIN, FEDERATION, STREAMS]
         rabbitmq = opened.enter_context(running_rabbitmq(plugins=plugins, extra_config=config))
         title = title_of(LOOPBACK, rabbitmq.port)
 
@@ -126,7 +138,7 @@ def one_rabbitmq() -> Iterator[Provider]:
             if account != GUEST:
                 let_in(account, rabbitmq)
             address = address_for(account, rabbitmq.port)
-            return contextlib.nullcontext(Broker(title, address, rabbitmq.management_port or 0, tls))
+            return contextlib.nullcontext(Broker(title, address, rabbitmq.management_port or 0, tls, stream_port))
 
         yield provide
 

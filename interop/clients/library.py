@@ -37,6 +37,7 @@ class Program:
     - `INTEROP_PREFIX`: what the names of all its queues and exchanges begin with, different in every run;
     - `INTEROP_LIBRARY`: the folder where the library and its tools were installed;
     - `MANAGEMENT_URL`: the broker's HTTP API, straight, without a path;
+    - `STREAM_URL`: the broker's listener for the stream protocol, straight, without a path;
     - `AMQPS_URL`: the broker in TLS, straight. It asks for a certificate, and takes who has none;
     - `INTEROP_AUTHORITY`, `INTEROP_CERTIFICATE`: files in PEM. The one is the authority of the broker's certificate,
       the other has the client's, whose common name is the user's, and its key;
@@ -52,6 +53,8 @@ class Program:
     """Left out with a broker of which only a URL is known: it needs one in TLS, and the client's certificate."""
     management: bool = False
     """Left out with such a broker, too: it needs the HTTP API."""
+    streams: bool = False
+    """Left out with such a broker, too: it speaks the stream protocol."""
 
 
 @dataclass(frozen=True)

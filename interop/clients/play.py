@@ -56,6 +56,7 @@ def play(library: Library, provide: Provider, *, quick: bool, tell: Tell) -> Lib
 
 def is_left_out(part: Program | Suite, broker: Broker, *, quick: bool) -> bool:
     lacks = (part.tls and broker.tls is None) or (part.management and not broker.management_port)
+    lacks = lacks or (isinstance(part, Program) and part.streams and not broker.stream_port)
     return (quick and part.slow) or lacks
 
 
@@ -87,6 +88,7 @@ def play_program(program: Program, workspace: Workspace, broker: Broker) -> list
             "INTEROP_PREFIX": f"interop-{uuid.uuid4().hex[:8]}",
             **tls_environment(broker),
             **management_environment(broker),
+            **stream_environment(broker),
         }
         log = workspace.folder / f"{program.name}.log"
         command = Command(program.command, workspace.programs, workspace.environment(environment), log)
@@ -119,6 +121,14 @@ def management_environment(broker: Broker) -> dict[str, str]:
         return {}
     user, password = (quote(each, safe="") for each in (broker.address.user, broker.address.password))
     return {"MANAGEMENT_URL": f"http://{user}:{password}@{broker.address.host}:{broker.management_port}"}
+
+
+def stream_environment(broker: Broker) -> dict[str, str]:
+    """What programs are told of the broker's listener for the stream protocol."""
+    if not broker.stream_port:
+        return {}
+    user, password = (quote(each, safe="") for each in (broker.address.user, broker.address.password))
+    return {"STREAM_URL": f"rabbitmq-stream://{user}:{password}@{broker.address.host}:{broker.stream_port}"}
 
 
 def play_suite(suite: Suite, workspace: Workspace, broker: Broker) -> SuiteResult:
