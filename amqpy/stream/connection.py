@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from amqpy.amqp.state import InputState, State
-from amqpy.core.jobs import Steps, each
+from amqpy.core.jobs import UNITS_AT_ONCE, Steps, each
 from amqpy.core.principals import Undecided
 from amqpy.core.statistics import Counts
 from amqpy.errors import ConnectionForced, InternalFault
@@ -110,7 +110,7 @@ class StreamSession(StreamClient):
             try:
                 self._hear_frame(frame)
             except Undecided as pending:
-                self._put_back.append(frame)
+                self._put_back.appendleft(frame)
                 self.ask(pending.question, self._on_decision)
 
     def _next_frame(self) -> bytes | None:
@@ -172,6 +172,9 @@ class StreamSession(StreamClient):
                 handler(self, *command.fields)
             else:
                 handler(self, command.correlation, *command.fields)
+            if command.rest and self.state is State.RUNNING:
+                self._put_back.append(command.rest)
+                self.broker.scheduler.jobs.spend(UNITS_AT_ONCE)
         except Refused as refusal:
             if key not in UNCORRELATED:
                 # These have their arrays in any case.

@@ -138,6 +138,10 @@ LARGE: Final = 128 * 1024
 """Bytes of a frame that is large."""
 HEAD_SIZE: Final = 4
 """Bytes of key and version."""
+ENTRIES_AT: Final = HEAD_SIZE + 5
+"""The position of the entries in a publish."""
+ENTRIES_MAX: Final = 2000
+"""Entries that are read at once: small ones are so many that others would wait."""
 
 
 class Frames:
@@ -202,6 +206,10 @@ class Fields:
         self._at += form.size
         number: int = value
         return number
+
+    @property
+    def left(self) -> bytes:
+        return self._data[self._at :]
 
     def octet(self) -> int:
         if self.is_at_end:
@@ -293,10 +301,10 @@ class Fields:
         return {self.short(): (self.short(), self.short()) for _ in range(self._count(6))}
 
     def entries(self, version: int) -> list[Entry]:
-        """The messages and sub-batches of a publish. Their count is not looked at."""
+        """The first messages and sub-batches of a publish. Their count is not looked at."""
         self.long()
-        found = []
-        while not self.is_at_end:
+        found: list[Entry] = []
+        while not self.is_at_end and len(found) < ENTRIES_MAX:
             found.append(self._filtered_entry() if version == 2 else self._entry())
         return found
 
@@ -378,6 +386,8 @@ class Command(NamedTuple):
     correlation: int
     """0 if it has none."""
     fields: tuple[Any, ...]
+    rest: bytes = b""
+    """Of a publish with very many entries: one with those that were not read, without its length."""
 
 
 def read_command(frame: bytes) -> Command:
@@ -394,7 +404,8 @@ def read_command(frame: bytes) -> Command:
     if is_response:
         decoders, correlation = RESPONSES.get(key), 0
     elif key is Key.PUBLISH:
-        return Command(key, version, False, 0, (fields.octet(), fields.entries(version)))
+        values = fields.octet(), fields.entries(version)
+        return Command(key, version, False, 0, values, b"" if fields.is_at_end else frame[:ENTRIES_AT] + fields.left)
     else:
         decoders = DECODERS.get(key)
         correlation = 0 if decoders is None or key in UNCORRELATED else fields.long()

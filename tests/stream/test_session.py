@@ -9,7 +9,19 @@ from amqpy.config import Config
 from amqpy.core.durability.journal import Journal
 from amqpy.core.queues.stream import StreamQueue
 from amqpy.store.memory import MemoryStore
-from amqpy.wire.stream_frames import Code, Key, array, long, longlong, octet, octets, properties, short, string
+from amqpy.wire.stream_frames import (
+    ENTRIES_MAX,
+    Code,
+    Key,
+    array,
+    long,
+    longlong,
+    octet,
+    octets,
+    properties,
+    short,
+    string,
+)
 from tests.amqp.client import Client as AmqpClient
 from tests.amqp.client import make_broker, publish_frames
 from tests.stream.client import Client, Delivery, Told, confirmed, deliveries, delivery, entry, with_stream
@@ -390,3 +402,19 @@ def test_super_streams() -> None:
     assert client.code(Key.DELETE_SUPER_STREAM, string("x")) is Code.OK
     assert not client.broker.vhosts["/"].queues
     assert client.code(Key.DELETE_SUPER_STREAM, string("x")) is Code.STREAM_DOES_NOT_EXIST
+
+
+def test_a_publish_of_very_many_messages_is_taken_in_parts() -> None:
+    """Others have their turns between them, and what comes behind it waits."""
+    count = 2 * ENTRIES_MAX + 1
+    client = with_stream()
+    messages = [b"%d" % number for number in range(count)]
+    told = client.publish(*messages)
+    assert confirmed(told) == [(0, list(range(ENTRIES_MAX)))]
+    told = client.call(Key.QUERY_OFFSET, string("me") + string("s"))
+    assert confirmed(told) == [(0, list(range(ENTRIES_MAX, 2 * ENTRIES_MAX)))]
+    answer, last = client.feed(b"")
+    assert confirmed([last]) == [(0, [2 * ENTRIES_MAX])]
+    assert answer.code is Code.NO_OFFSET
+    found = client.subscribe("s", credit=100)
+    assert sum(each.records for each in deliveries(found)) == count
