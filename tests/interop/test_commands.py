@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,9 @@ def child_in(log: Path) -> int:
 
 def assert_gone(pid: int) -> None:
     deadline = time.monotonic() + DEADLINE_S
-    while (stat := Path(f"/proc/{pid}/stat")).exists() and ") Z " not in stat.read_text():
-        assert time.monotonic() < deadline
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while ") Z " not in Path(f"/proc/{pid}/stat").read_text():
+            assert time.monotonic() < deadline
 
 
 def test_code_and_output(log: Path) -> None:
