@@ -57,6 +57,7 @@ async def take_commands(administrator: "Administrator", stop: trio.Event) -> Non
     async for line in lines(STDIN):
         command = json.loads(line)
         outcome = administrator.perform(command["operation"], command["arguments"])
+        await administrator.work_is_done()
         sys.stdout.write(json.dumps(outcome) + "\n")
         sys.stdout.flush()
     stop.set()
@@ -91,6 +92,13 @@ class Administrator:
             # Whoever compares transcripts shall see what went wrong; the broker goes on.
             return traceback.format_exc(limit=-3)
         return answer if isinstance(answer, str) else "ok"
+
+    async def work_is_done(self) -> None:
+        """Waits until what an operation has begun is done, as the management API does before it answers: policies are
+        applied to many queues bit by bit."""
+        lines = self._reactor.broker.scheduler.jobs.lines
+        while None in lines:
+            await trio.lowlevel.checkpoint()
 
     def set_disk_free_limit(self, absolute: str) -> None:
         """The broker is told of a disk: without a data directory it has none, and a real one changes."""

@@ -238,3 +238,18 @@ def test_what_is_asked_of_rabbitmqctl(operation: str, arguments: dict[str, Any],
 def test_who_knows_only_an_address_cannot_run_rabbitmqctl() -> None:
     with pytest.raises(AssertionError, match="nobody can set_disk_free_limit"):
         Management("http://guest:guest@127.0.0.1:1/").perform("set_disk_free_limit", {"absolute": "1GB"})
+
+
+def test_amqpy_answers_when_an_operation_is_done() -> None:
+    """A policy is applied to many queues bit by bit."""
+    with running_amqpy() as broker:
+        stage = Stage(broker)
+        channel = stage.channel()
+        names = [channel.declare(stage.name(f"q{number}"), exclusive=True) for number in range(2000)]
+        stage.admin.set_policy("p", stage.run_id, {"max-length": 1})
+        for body in (b"1", b"2"):
+            channel.publish("", names[-1], body)
+        answer = channel.call("queue.declare", queue=names[-1], passive=True)
+        stage.leave()
+    assert answer is not None
+    assert answer["message_count"] == 1
