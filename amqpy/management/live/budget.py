@@ -15,7 +15,7 @@ T = TypeVar("T")
 SHARE: Final = 1 / 20
 """The part of the time that all may spend together, and that each by itself may spend."""
 
-UNSEEN_S: Final = 0.0001
+UNSEEN_S: Final = 0.000_15
 """Seconds that the event loop and the system need for something beside what is measured, about."""
 
 

@@ -49,6 +49,7 @@ def metrics() -> tuple[Metric, ...]:
         Metric("slower", "the same, relative to that without", "x", [at_most(SLOWER)]),
         Metric("max", "latency max", "ms", detail=True),
         Metric("answered", "answers", "answers/s"),
+        Metric("alone_cpu", "CPU of the broker without", "% of a core", detail=True),
         Metric("cpu", "CPU of the broker meanwhile", "% of a core", detail=True),
     )
 
@@ -72,8 +73,9 @@ def beside(bench: Bench, asking_job: Callable[[Flow], Job]) -> Numbers:
         with Crew(ask) as askers, Crew(probe) as pings:
             pings.go()
             time.sleep(1)
-            alone_from = time.monotonic()
+            alone_from, alone_cpu = time.monotonic(), bench.broker.cpu_seconds()
             time.sleep(bench.seconds)
+            alone_cpu = bench.broker.cpu_seconds() - alone_cpu
             askers.go()
             time.sleep(1)
             asked_from, cpu = time.monotonic(), bench.broker.cpu_seconds()
@@ -92,6 +94,7 @@ def beside(bench: Bench, asking_job: Callable[[Flow], Job]) -> Numbers:
         "slower": numbers["p99"] / alone["p99"],
         "answered": len(answered) / (until - asked_from),
         **percentiles(answered, "answer_"),
+        "alone_cpu": alone_cpu / bench.seconds * 100,
         "cpu": cpu / (until - asked_from) * 100,
     }
 
