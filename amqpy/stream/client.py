@@ -24,7 +24,7 @@ from amqpy.amqp.timers import Timers
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
 from amqpy.core.ports import Kind, TopicVerb, Verb, Verdict
-from amqpy.core.principals import Principal, Question
+from amqpy.core.principals import Principal, Question, Undecided
 from amqpy.core.queues.stream import StreamQueue
 from amqpy.core.statistics import Counts
 from amqpy.core.streams.subscription import Subscription
@@ -256,6 +256,26 @@ class StreamClient:
             if self.state is State.RUNNING:
                 update = short(Code.STREAM_NOT_AVAILABLE) + string(name)
                 self.outbox.write(notice(Key.METADATA_UPDATE, update))
+
+    def recheck(self) -> None:
+        """Takes the streams from a client that its user may not use any more, as if they were gone."""
+        used: list[tuple[StreamQueue, Verb]] = [(each.stream, "write") for each in self.publishers.values()]
+        used += [(each.stream, "read") for each in self.subscriptions.values()]
+        lost = {stream: None for stream, verb in used if not self._still_may(verb, stream)}
+        for stream in lost:
+            for subscription in [some for some in self.subscriptions.values() if some.stream is stream]:
+                subscription.leave()
+            stream.native.followers.pop(self, None)
+            self._followed.pop(stream, None)
+            self._gone.append(stream.name)
+        if not self.is_hearing:
+            self.tell_gone()
+
+    def _still_may(self, verb: Verb, stream: StreamQueue) -> Verdict:
+        try:
+            return self.may(verb, "queue", stream.name)
+        except Undecided:
+            return True  # a back end that is asked for each permission notices by itself
 
     def follow(self, stream: StreamQueue) -> None:
         """Wants to be told when a stream is gone: whoever has asked for more than what it is like."""

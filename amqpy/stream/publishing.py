@@ -54,6 +54,9 @@ def publish(client: StreamClient, number: int, entries: list[Entry]) -> None:
     if publisher is None or publisher.stream.deleted:
         client.outbox.write(publish_error(number, ids, Code.PUBLISHER_DOES_NOT_EXIST))
         return
+    if not client.may("write", "queue", publisher.stream.name):
+        client.outbox.write(publish_error(number, ids, Code.ACCESS_REFUSED))
+        return
     # RabbitMQ stores a sub-batch without messages up to 4.2; nothing could be delivered from it.
     empty = next((place for place, entry in enumerate(entries) if not entry.records), len(entries))
     if empty < len(entries):

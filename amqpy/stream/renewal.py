@@ -53,3 +53,4 @@ def _renewed(client: StreamClient, correlation: int, user: Principal) -> None:
     client.timers.set_expiry(user.expires_at_s, broker.unix_time_ms(), broker.transport_now_ms)
     client.next_at_ms = client.timers.next_at_ms
     client.answer(Key.SASL_AUTHENTICATE, correlation)
+    client.recheck()

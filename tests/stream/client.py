@@ -79,9 +79,10 @@ class Client:
         self.now_ms = self.broker.scheduler.now_ms
         self.entries: list[bool] = []
         """Whether it has entered, or its login has failed."""
+        self.users = make_users(self.broker)
         self.session = StreamSession(
             self.broker,
-            make_users(self.broker),
+            self.users,
             from_loopback=from_loopback,
             log=LOG,
             wake=lambda: None,

@@ -123,6 +123,36 @@ def test_a_secret_is_renewed_by_whoever_knows_the_user() -> None:
     assert client.wait(1)[0].key == Key.CLOSE
 
 
+def test_what_a_renewed_secret_does_not_permit_any_more_ends() -> None:
+    client = Asking(60.0, "rabbitmq-4.0").work()
+    for number, name in enumerate(("kept", "lost", "unread")):
+        client.call(Key.CREATE, string(name) + properties({}))
+        client.decide(permission("configure", name))
+        client.call(Key.DECLARE_PUBLISHER, octet(number) + string("") + string(name))
+        client.decide(permission("write", name))
+        client.subscribe(name, number)
+        client.decide(permission("read", name))
+    client.call(Key.SASL_AUTHENTICATE, string("PLAIN") + octets(b"\0bob\0new"))
+    rights = Oracle(130.0)
+    rights.decisions = {
+        permission(verb, name): (verb, name) not in {("write", "lost"), ("read", "unread")}
+        for verb in ("read", "write")
+        for name in ("kept", "lost", "unread")
+    }
+    renewed, *updates = client.answer(BackendUser("bob", (), [rights]))
+    assert renewed.code is Code.OK
+    assert [told.body for told in updates] == [
+        short(Code.STREAM_NOT_AVAILABLE) + string(name) for name in ("lost", "unread")
+    ]
+    assert [each.stream.name for each in client.session.publishers.values()] == ["kept"]
+    assert [each.stream.name for each in client.session.subscriptions.values()] == ["kept"]
+    for name, count in (("kept", 1), ("lost", 0), ("unread", 0)):
+        stream: Any = client.broker.vhosts["/"].queues[name]
+        assert len(stream.native.subscriptions) == len(stream.native.followers) == count
+    assert {told.key for told in client.publish(b"1")} == {Key.PUBLISH_CONFIRM, Key.DELIVER}
+    assert client.publish(b"1", number=1)[0].key == Key.PUBLISH_ERROR
+
+
 def test_rights_are_asked_for_again() -> None:
     client = Asking().work()
     client.call(Key.CREATE, string("s") + properties({}))

@@ -315,6 +315,17 @@ def test_what_refuses_a_publisher() -> None:
     assert told.body == octet(1) + array([longlong(7) + short(Code.PUBLISHER_DOES_NOT_EXIST)])
 
 
+def test_a_permission_that_is_taken_away_counts_for_the_next_publish() -> None:
+    client = with_stream(b"1")
+    client.users.set_permissions("guest", "/", configure=".*", write="", read=".*")
+    (error,) = client.publish(b"2", b"3", first=1)
+    assert error.key == Key.PUBLISH_ERROR
+    refused = b"".join(longlong(number) + short(Code.ACCESS_REFUSED) for number in (1, 2))
+    assert error.body == octet(0) + long(2) + refused
+    client.users.set_permissions("guest", "/", configure=".*", write=".*", read=".*")
+    assert confirmed(client.publish(b"4", first=3)) == [(0, [3])]
+
+
 def test_what_a_named_publisher_sends_again_is_not_stored() -> None:
     client = with_stream()
     client.declare("s", 1, "p")
