@@ -21,7 +21,6 @@ from amqpy.core.checks import check_node_channel_limit
 from amqpy.core.events.event_properties import of_channel
 from amqpy.core.jobs import Steps, each
 from amqpy.core.principals import Undecided
-from amqpy.core.statistics import Counts
 from amqpy.core.vhost import Vhost
 from amqpy.errors import (
     AmqpFault,
@@ -29,13 +28,12 @@ from amqpy.errors import (
     ChannelStateFault,
     CommandInvalid,
     ConnectionFault,
-    ConnectionForced,
     FrameFault,
     NotAllowed,
     UnexpectedFrame,
 )
 from amqpy.wire.frame_reader import ACK, PUBLISH, Frame, split
-from amqpy.wire.frames import HEADER, HEARTBEAT, HEARTBEAT_FRAME, METHOD
+from amqpy.wire.frames import HEADER, HEARTBEAT, METHOD
 from amqpy.wire.methods import Channel, Connection
 from amqpy.wire.outbox import HIGH
 
@@ -45,16 +43,6 @@ class ConnectionSession(AmqpClient):
 
     _header = b""
     """The protocol header, as far as it is there."""
-    _received = 0
-    """Bytes ever received."""
-    _receive_count = 0
-    """The calls in which they were received."""
-    paused = False
-    """True while the transport is not being read, so that silence is not the peer's fault."""
-
-    @property
-    def is_closed(self) -> bool:
-        return self.state is State.CLOSED
 
     @property
     def input_state(self) -> InputState:
@@ -72,22 +60,13 @@ class ConnectionSession(AmqpClient):
     def is_amid_large_frame(self) -> bool:
         return self.reader.is_amid_large_frame
 
-    def traffic(self) -> Counts:
-        outbox = self.outbox
-        return {
-            "recv_oct": self._received,
-            "recv_cnt": self._receive_count,
-            "send_oct": outbox.total,
-            "send_cnt": outbox.send_count,
-        }
-
     # --- bytes in
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Processes bytes from the peer, up to and including the confirms of its publishes."""
         self.broker.advance(now_ms)
-        self._received += len(data)
-        self._receive_count += 1
+        self.received += len(data)
+        self.receive_count += 1
         if self.state is State.HEADER:
             data = self._read_protocol_header(data)
         block, jobs = self.block, self.broker.scheduler.jobs
@@ -274,64 +253,7 @@ class ConnectionSession(AmqpClient):
             fault.method_id = fault.method_id or methods.id_of(method)
             raise
 
-    # --- questions
-
-    def on_answer(self, answer: object, now_ms: int) -> None:
-        """Takes the answer to `question`, unless the connection has ended meanwhile."""
-        self.broker.advance(now_ms)
-        try:
-            self.take_answer(answer)
-        except ConnectionFault as fault:
-            self.fail(fault)
-
-    # --- time
-
-    def on_timer(self, now_ms: int) -> None:
-        """Handles the deadline that is due: heartbeat, handshake or close timeout. Sets `next_at_ms` anew."""
-        self.broker.advance(now_ms)
-        if self.state is State.CLOSED:
-            self.next_at_ms = None
-        elif self.state is State.CLOSING:
-            self.log.warning("the client did not end the connection in time")
-            self.finish()
-        elif self.state is not State.RUNNING:
-            self.log.warning("handshake timeout in state %s", self.state.name.lower())
-            self.finish()
-        else:
-            self._on_running_timer()
-
-    def _on_running_timer(self) -> None:
-        timers, now_ms = self.timers, self.broker.transport_now_ms
-        if timers.expire_at_ms is not None and timers.expire_at_ms <= now_ms:
-            self.fail(ConnectionForced("credential expired"))
-            return
-        if timers.recheck_at_ms is not None and timers.recheck_at_ms <= now_ms:
-            timers.recheck_at_ms = None
-            self.forget_rights()
-        if timers.beat_at_ms is not None and timers.beat_at_ms <= now_ms:
-            self._beat()
-        if self.state is State.RUNNING:
-            self.next_at_ms = timers.next_at_ms
-
-    def _beat(self) -> None:
-        if self.heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
-            self.outbox.write_ahead(HEARTBEAT_FRAME)
-        if self.heartbeat.is_dead(self._received, paused=self.paused or self.block.is_blocked):
-            self.log.error("missed heartbeats from client, timeout: %ds", self.heartbeat.interval_s)
-            self.finish()
-        else:
-            self.timers.beat_at_ms = self.heartbeat.next_at_ms(self.broker.transport_now_ms)
-
     # --- the transport
-
-    def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
-        """Is called when the transport is lost, with the reason for the log."""
-        if self.state is State.RUNNING:
-            self.log.warning("%s", reason)
-        self.finish()
-
-    def abandon(self) -> None:
-        self.state = State.CLOSED
 
     def detach(self) -> None:
         """Drops the callbacks to the transport, which is gone: they were the last cycles of references."""

@@ -12,8 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from amqpy.amqp import handshake
 from amqpy.amqp.client import AmqpClient
-from amqpy.amqp.connection_events import of_connection
-from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.state import State
 from amqpy.core.checks import check_entry, check_permission
 from amqpy.core.jobs import Steps, each
@@ -105,28 +103,11 @@ def on_tune_ok(client: AmqpClient, method: Connection.TuneOk) -> None:
 
 @handles(State.OPENING, Connection.Open, State.RUNNING)
 def on_open(client: AmqpClient, method: Connection.Open) -> None:
-    user, broker, terms = client.user, client.broker, client.terms
+    user = client.user
     assert user is not None
-    vhost = client.vhost = handshake.enter(broker, user, method.virtual_host, terms.peer.peer_host)
-    vhost.clients[client] = user.clients[client] = None
-    vhost.traffic.begin(client, client.traffic)
+    vhost = handshake.enter(client.broker, user, method.virtual_host, client.terms.peer.peer_host)
     client.send(Connection.OpenOk, "")
-    client.state = State.RUNNING
-    client.on_entry(True)
-    client.heartbeat = Heartbeat(terms.heartbeat_s)
-    client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.transport_now_ms)
-    _note_expiry(client)
-    about = (terms, user.name, vhost.name, broker.node)
-    broker.events.tell("connection.created", of_connection, *about)
-    shown = f", connection name: {terms.given_name!r}" if terms.given_name else ""
-    client.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)
-
-
-def _note_expiry(client: AmqpClient) -> None:
-    assert client.user is not None
-    broker = client.broker
-    client.timers.set_expiry(client.user.expires_at_s, broker.unix_time_ms(), broker.transport_now_ms)
-    client.next_at_ms = client.timers.next_at_ms
+    client.run(vhost)
 
 
 @handles(State.RUNNING, Connection.UpdateSecret, State.RUNNING)
@@ -152,7 +133,7 @@ def _on_renewal(client: AmqpClient, reason: str | None, answer: object) -> None:
     for channel in client.channels.values():
         channel.note_tags()
     client.forget_rights()
-    _note_expiry(client)
+    client.note_expiry()
     client.attempt(lambda: _on_renewed(client, reason))
 
 

@@ -6,36 +6,27 @@
 Source: `rabbit_stream_reader`.
 """
 
-import logging
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from amqpy.amqp import sasl
 from amqpy.amqp.channel import ChannelSession
-from amqpy.amqp.connection_events import of_connection_end
-from amqpy.amqp.durable_replies import DurableReplies
+from amqpy.amqp.connected_client import ConnectedClient
 from amqpy.amqp.handshake import Version
-from amqpy.amqp.heartbeat import Heartbeat
-from amqpy.amqp.login import Login
 from amqpy.amqp.state import State
-from amqpy.amqp.terms import NO_PEER, Peer, Terms
-from amqpy.amqp.timers import Timers
 from amqpy.core.broker import Broker
 from amqpy.core.jobs import Steps, each
-from amqpy.core.ports import Kind, TopicVerb, Verb, Verdict
-from amqpy.core.principals import Principal, Question, Undecided
+from amqpy.core.ports import Kind, Verb, Verdict
+from amqpy.core.principals import Undecided
 from amqpy.core.queues.stream import StreamQueue
-from amqpy.core.statistics import Counts
 from amqpy.core.streams.subscription import Subscription
-from amqpy.core.users import Authenticator, Users
 from amqpy.core.vhost import Vhost
 from amqpy.errors import ConnectionFault, ConnectionForced, LoginRefused
 from amqpy.stream.confirms import Confirms
 from amqpy.stream.terms import Publisher, Refused, StreamSubscription
 from amqpy.wire import methods
-from amqpy.wire.outbox import Outbox
 from amqpy.wire.stream_frames import (
+    HEARTBEAT_FRAME,
     Code,
     Frames,
     Key,
@@ -61,50 +52,24 @@ OWN_CLOSE: Final = 1
 """The correlation id of a Close by the server."""
 
 
-class StreamClient:
-    """A client that speaks the stream protocol. Implements `core.ports.Client`."""
+class StreamClient(ConnectedClient):
+    """A client that speaks the stream protocol."""
 
-    channel_count = 0
+    heartbeat_frame = HEARTBEAT_FRAME
     channels: Mapping[int, ChannelSession] = MappingProxyType({})
     """None: there are no channels."""
 
     def __init__(
         self,
         broker: Broker,
-        users: Users,
-        *,
-        from_loopback: bool,
-        log: logging.LoggerAdapter[logging.Logger],
-        wake: Callable[[], object],
-        now_ms: int,
-        peer: Peer = NO_PEER,
+        *arguments: Any,  # noqa: ANN401 (those of any client)
         read_on: Callable[[], object] = lambda: None,
-        on_entry: Callable[[bool], object] = lambda has_entered: None,
-        authenticator: Authenticator | None = None,
+        **more: Any,  # noqa: ANN401
     ) -> None:
-        self.broker = broker
-        self.config = config = broker.config
-        self.log = log
-        self.state = State.HEADER
-        self.next_at_ms: int | None = now_ms + config.handshake_timeout_ms
-        self.terms = Terms(peer, broker.new_pid(), broker.unix_time_ms(), config, broker.profile)
+        super().__init__(broker, *arguments, **more)
         self.terms.use_version(PROTOCOL)
-        self.terms.frame_max, self.terms.channel_max = config.stream_frame_max, 0
-        context = sasl.LoginContext(peer, from_loopback, config)
-        self.mechanisms = sasl.offered(config, broker.profile, in_tls=peer.tls is not None)
-        self.login = Login(users, self.mechanisms, context, self.terms, broker.events, log, authenticator)
-        self.on_entry, self.read_on = on_entry, read_on
-        self.user: Principal | None = None
-        self.made_name = ""
-        self.question: Question | None = None
-        """The question whose answer is awaited."""
-        self.conclude: Callable[[Any], object] = _ignore
-        """Takes the answer."""
-        self.timers = Timers()
-        self.heartbeat = Heartbeat(0)
-        self.vhost: Vhost | None = None
-        self.outbox = Outbox(wake, broker.resources.unsent_limit)
-        self.durable_replies = DurableReplies(broker.scheduler.journal, self.outbox)
+        self.terms.frame_max, self.terms.channel_max = self.config.stream_frame_max, 0
+        self.read_on = read_on
         self.frames = Frames(INITIAL_FRAME_MAX)
         self.publishers: dict[int, Publisher] = {}
         self.subscriptions: dict[int, StreamSubscription] = {}
@@ -126,24 +91,8 @@ class StreamClient:
     # --- core.ports.Client
 
     @property
-    def pid(self) -> str:
-        return self.terms.pid
-
-    @property
-    def user_name(self) -> str:
-        return self.user.name if self.user else ""
-
-    @property
-    def user_key(self) -> Hashable:
-        return self.user.key if self.user else ""
-
-    def may(self, verb: Verb, kind: Kind, name: str) -> Verdict:
-        user, vhost = self.user, self.vhost
-        return user is not None and vhost is not None and user.may(vhost, verb, kind, name)
-
-    def may_use_topic(self, verb: TopicVerb, exchange: str, routing_key: str) -> Verdict:
-        user, vhost = self.user, self.vhost
-        return user is not None and vhost is not None and user.may_use_topic(vhost, verb, exchange, routing_key)
+    def channel_count(self) -> int:
+        return 0
 
     def on_alarm(self) -> None:
         if not self.must_wait:
@@ -156,12 +105,6 @@ class StreamClient:
         self._works = False
         if not self.must_wait:
             self.read_on()
-
-    def close(self, text: str) -> None:
-        self.fail(ConnectionForced(text))
-
-    def traffic(self) -> Counts:
-        raise NotImplementedError
 
     @property
     def must_wait(self) -> bool:
@@ -289,15 +232,6 @@ class StreamClient:
             stream.native.followers.pop(self, None)
             self._followed.pop(stream, None)
 
-    # --- questions
-
-    def ask(self, question: Question, conclude: Callable[[Any], object]) -> None:
-        """Has somebody asked, and processes no input until `conclude` was called with the answer."""
-        self.question, self.conclude = question, conclude
-
-    def drop_question(self) -> None:
-        self.question, self.conclude = None, _ignore
-
     # --- the end
 
     def fail(self, fault: ConnectionFault) -> None:
@@ -319,18 +253,9 @@ class StreamClient:
                 self.outbox.write(request(Key.CLOSE, OWN_CLOSE, short(code) + string(text[:255])))
                 self.next_at_ms = self.broker.transport_now_ms + CLOSE_TIMEOUT_MS
             else:
-                self._end()
+                self.end()
 
         self.leave(part)
-
-    def finish(self) -> None:
-        """Ends the connection without another word."""
-        self.leave(self._end)
-
-    def _end(self) -> None:
-        if self.state is not State.CLOSED:
-            self.broker.events.tell("connection.closed", of_connection_end, self.terms, self.broker.node)
-        self.state = State.CLOSED
 
     def leave(self, then: Callable[[], object]) -> None:
         """Removes everything that the client has in the broker, then calls `then`. May be repeated."""
@@ -363,7 +288,3 @@ class StreamClient:
 def names(some: list[str]) -> bytes:
     """An array of strings."""
     return array(string(name) for name in some)
-
-
-def _ignore(answer: object) -> None:
-    """Stands for what takes an answer while none is awaited."""

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from amqpy.amqp.state import InputState, State
 from amqpy.core.jobs import UNITS_AT_ONCE, Steps, each
 from amqpy.core.principals import Undecided
-from amqpy.core.statistics import Counts
-from amqpy.errors import ConnectionForced, InternalFault
 from amqpy.stream import consuming, publishing, renewal, streams, super_streams  # noqa: F401  (they register their handlers)
 from amqpy.stream.client import StreamClient
 from amqpy.stream.commands import HANDLERS
 from amqpy.stream.handshake import STEP_MS, STEPS
 from amqpy.stream.terms import Refused
 from amqpy.wire.stream_frames import (
-    HEARTBEAT_FRAME,
     UNCORRELATED,
     Code,
     Command,
@@ -38,11 +35,6 @@ if TYPE_CHECKING:
 class StreamSession(StreamClient):
     """One client's connection, as its transport sees it. Implements `server.session.Session`."""
 
-    _received = 0
-    """Bytes ever received."""
-    _receive_count = 0
-    paused = False
-
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self._held: deque[bytes] = deque()
@@ -50,10 +42,6 @@ class StreamSession(StreamClient):
         self._put_back: deque[bytes] = deque()
         """Frames to be heard first."""
         self._iterator: Iterator[bytes] = iter(())
-
-    @property
-    def is_closed(self) -> bool:
-        return self.state is State.CLOSED
 
     @property
     def input_state(self) -> InputState:
@@ -73,22 +61,13 @@ class StreamSession(StreamClient):
     def is_amid_large_frame(self) -> bool:
         return self.frames.is_amid_large
 
-    def traffic(self) -> Counts:
-        outbox = self.outbox
-        return {
-            "recv_oct": self._received,
-            "recv_cnt": self._receive_count,
-            "send_oct": outbox.total,
-            "send_cnt": outbox.send_count,
-        }
-
     # --- bytes in
 
     def receive(self, data: bytes, now_ms: int) -> None:
         """Processes bytes from the peer, up to and including the confirms of its publishes."""
         self.broker.advance(now_ms)
-        self._received += len(data)
-        self._receive_count += 1
+        self.received += len(data)
+        self.receive_count += 1
         if data:
             self._held.append(data)
         jobs = self.broker.scheduler.jobs
@@ -111,7 +90,7 @@ class StreamSession(StreamClient):
                 self._hear_frame(frame)
             except Undecided as pending:
                 self._put_back.appendleft(frame)
-                self.ask(pending.question, self._on_decision)
+                self.ask(pending.question, self.note_decision)
 
     def _next_frame(self) -> bytes | None:
         if self._put_back:
@@ -184,74 +163,16 @@ class StreamSession(StreamClient):
     def _on_close(self, command: Command) -> None:
         def close() -> None:
             self.answer(Key.CLOSE, command.correlation)
-            self._end()
+            self.end()
 
         self.leave(close)
 
     # --- questions
 
-    def _on_decision(self, answer: object) -> None:
-        """Takes the answer about a permission: the frame that waits for it is heard again."""
-        if isinstance(answer, Exception):
-            self.fail(InternalFault("internal error"))
-            return
-        self.timers.note_answer(self.broker.transport_now_ms)
-        self.next_at_ms = self.timers.next_at_ms
-
-    def on_answer(self, answer: object, now_ms: int) -> None:
-        self.broker.advance(now_ms)
-        if self.question is None:
-            return
-        conclude = self.conclude
-        self.drop_question()
-        conclude(answer)
+    def answered(self) -> None:
         self.read_on()
 
-    # --- time
-
-    def on_timer(self, now_ms: int) -> None:
-        """Handles the deadline that is due: a heartbeat, or that a step took too long. Sets `next_at_ms` anew."""
-        self.broker.advance(now_ms)
-        if self.state is State.CLOSED:
-            self.next_at_ms = None
-        elif self.state is not State.RUNNING:
-            self.log.warning("timeout in state %s", self.state.name.lower())
-            self.finish()
-        else:
-            self._on_running_timer()
-
-    def _on_running_timer(self) -> None:
-        timers, now_ms = self.timers, self.broker.transport_now_ms
-        if timers.expire_at_ms is not None and timers.expire_at_ms <= now_ms:
-            self.fail(ConnectionForced("credential expired"))
-            return
-        if timers.recheck_at_ms is not None and timers.recheck_at_ms <= now_ms:
-            timers.recheck_at_ms = None
-            assert self.user is not None
-            self.user.forget()
-        if timers.beat_at_ms is not None and timers.beat_at_ms <= now_ms:
-            self._beat()
-        if self.state is State.RUNNING:
-            self.next_at_ms = timers.next_at_ms
-
-    def _beat(self) -> None:
-        if self.heartbeat.must_send(self.outbox.total, self.outbox.sendable_size):
-            self.outbox.write_ahead(HEARTBEAT_FRAME)
-        if self.heartbeat.is_dead(self._received, paused=self.paused or self.must_wait):
-            self.log.error("missed heartbeats from client, timeout: %ds", self.heartbeat.interval_s)
-            self.finish()
-        else:
-            self.timers.beat_at_ms = self.heartbeat.next_at_ms(self.broker.transport_now_ms)
-
     # --- the transport
-
-    def lost(self, reason: str = "client unexpectedly closed TCP connection") -> None:
-        if self.state is State.RUNNING:
-            self.log.warning("%s", reason)
-        self.finish()
-
-    def abandon(self) -> None:
-        self.state = State.CLOSED
 
     def detach(self) -> None:
         """Drops the callbacks to the transport, which is gone."""

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from platform import python_version
 from typing import Any, Final
 
-from amqpy.amqp.connection_events import of_connection
 from amqpy.amqp.handshake import enter
-from amqpy.amqp.heartbeat import Heartbeat
 from amqpy.amqp.state import State
 from amqpy.core.principals import Principal, Question
 from amqpy.core.users import LoginFailed
@@ -118,22 +116,10 @@ def open_(client: StreamClient, correlation: int, name: str) -> None:
         client.on_entry(False)
         client.finish()
         return
-    client.vhost = vhost
-    vhost.clients[client] = user.clients[client] = None
-    vhost.traffic.begin(client, client.traffic)
     host, port = advertised(client)
-    opened = {"advertised_host": host, "advertised_port": str(port)}
-    client.answer(Key.OPEN, correlation, fields=properties(opened))
-    client.state = State.RUNNING
-    client.on_entry(True)
+    client.answer(Key.OPEN, correlation, fields=properties({"advertised_host": host, "advertised_port": str(port)}))
     client.frames.size_max = FRAMES_MAX * client.config.stream_frame_max
-    client.heartbeat = Heartbeat(terms.heartbeat_s)
-    client.timers.beat_at_ms = client.heartbeat.next_at_ms(broker.transport_now_ms)
-    client.timers.set_expiry(user.expires_at_s, broker.unix_time_ms(), broker.transport_now_ms)
-    client.next_at_ms = client.timers.next_at_ms
-    broker.events.tell("connection.created", of_connection, terms, user.name, vhost.name, broker.node)
-    shown = f", connection name: {terms.given_name!r}" if terms.given_name else ""
-    client.log.info("user '%s' authenticated and granted access to vhost '%s'%s", user.name, vhost.name, shown)
+    client.run(vhost)
 
 
 def advertised(client: StreamClient) -> tuple[str, int]:

@@ -49,8 +49,6 @@ def _renewed(client: StreamClient, correlation: int, user: Principal) -> None:
     before.clients.pop(client, None)
     client.user = user
     user.clients[client] = None
-    broker = client.broker
-    client.timers.set_expiry(user.expires_at_s, broker.unix_time_ms(), broker.transport_now_ms)
-    client.next_at_ms = client.timers.next_at_ms
+    client.note_expiry()
     client.answer(Key.SASL_AUTHENTICATE, correlation)
     client.recheck()
