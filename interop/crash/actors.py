@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from interop.crash.history import Commit, Consumption, History, Outcome, Sent, Settlement
 from interop.crash.topology import DELAY_MS_MAX, properties
@@ -17,6 +18,8 @@ PREFETCHES = (1, 10, 100)
 SIZES = (0, 0, 50, 50, 200, 4000)
 LARGE = 100_000
 PAUSE_S = 0.01
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -85,28 +88,36 @@ class Actor(threading.Thread):
         return sent, b"".join(data)
 
 
-class Publisher(Actor):
+class ConfirmedPublisher(Actor, Generic[T]):
     """Publishes with confirms, in batches, with windows of different sizes."""
 
     def __init__(self, name: str, round_: Round, seed: str) -> None:
         super().__init__(name, round_, seed)
-        self.unconfirmed: dict[int, Sent] = {}
-        self.returned: set[str] = set()
+        self.unconfirmed: dict[int, T] = {}
 
     def work(self, client: Client) -> None:
         client.call("confirm.select")
         tag = 0
         while not self.round.stopping.is_set():
-            sent, data = self.some_messages(self.random.choice(BATCHES))
+            sent, data = self.batch(self.random.choice(BATCHES))
             for message in sent:
                 tag += 1
                 self.unconfirmed[tag] = message
             client.send(data)
-            window = self.random.choice(WINDOWS)
-            self.wait(client, window)
+            self.wait(client, self.random.choice(WINDOWS))
             self.pause(client)
         self.wait(client, 0)
         client.close()
+
+    def batch(self, count: int) -> tuple[list[T], bytes]:
+        """New messages, and their frames."""
+        raise NotImplementedError
+
+    def answered(self, message: T, *, confirmed: bool) -> None:
+        raise NotImplementedError
+
+    def returned(self, body: bytes) -> None:
+        raise NotImplementedError
 
     def wait(self, client: Client, unconfirmed_max: int) -> None:
         deadline = time.monotonic() + CONFIRM_PATIENCE_S
@@ -121,7 +132,7 @@ class Publisher(Actor):
         while client.events:
             event = client.events.popleft()
             if event.method == "basic.return":
-                self.returned.add(event.body.partition(b" ")[0].decode())
+                self.returned(event.body)
                 continue
             last = event["delivery_tag"]
             tags = [each for each in self.unconfirmed if each <= last] if event["multiple"] else [last]
@@ -130,12 +141,26 @@ class Publisher(Actor):
             for tag in tags:
                 self.answered(self.unconfirmed.pop(tag), confirmed=event.method == "basic.ack")
 
+
+class Publisher(ConfirmedPublisher[Sent]):
+    """Publishes to the queues of the topology."""
+
+    def __init__(self, name: str, round_: Round, seed: str) -> None:
+        super().__init__(name, round_, seed)
+        self._returned: set[str] = set()
+
+    def batch(self, count: int) -> tuple[list[Sent], bytes]:
+        return self.some_messages(count)
+
+    def returned(self, body: bytes) -> None:
+        self._returned.add(body.partition(b" ")[0].decode())
+
     def answered(self, message: Sent, *, confirmed: bool) -> None:
         if confirmed:
             self.history.confirmed(message)
         else:
             self.history.refused(message)
-        if (message.name in self.returned) != (not message.route.queues):
+        if (message.name in self._returned) != (not message.route.queues):
             what = "was not returned" if not message.route.queues else "was returned, as if it had no queue"
             self.history.find("return", f"{message.name} {what}")
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from interop.crash.actors import BATCHES, CONFIRM_PATIENCE_S, SIZES, WINDOWS, Actor, Round
+from interop.crash.actors import SIZES, Actor, ConfirmedPublisher, Round
 from interop.crash.history import History
 from interop.kit.client import Client, Silent, publication
 from interop.parity import codec
@@ -152,49 +152,29 @@ def take(client: Client, stream: Stream) -> dict[int, str]:
     return names
 
 
-class StreamPublisher(Actor):
-    """Publishes to streams, with confirms."""
+class StreamPublisher(ConfirmedPublisher[tuple[Stream, str]]):
+    """Publishes to streams."""
 
     def __init__(self, name: str, round_: Round, seed: str, streams: list[Stream]) -> None:
         super().__init__(name, round_, seed)
         self.streams = streams
-        self.unconfirmed: dict[int, tuple[Stream, str]] = {}
 
-    def work(self, client: Client) -> None:
-        client.call("confirm.select")
-        tag = 0
-        while not self.round.stopping.is_set():
-            data = []
-            for _ in range(self.random.choice(BATCHES)):
-                stream = self.random.choice(self.streams)
-                name = stream.publishes(self.name)
-                tag += 1
-                self.unconfirmed[tag] = stream, name
-                body, told = body_of(name, self.random.choice(SIZES)), codec.properties(delivery_mode=1)
-                data.append(publication("", stream.name, body, told))
-            client.send(b"".join(data))
-            self.wait(client, self.random.choice(WINDOWS))
-            self.pause(client)
-        self.wait(client, 0)
-        client.close()
+    def batch(self, count: int) -> tuple[list[tuple[Stream, str]], bytes]:
+        sent, data = [], []
+        for _ in range(count):
+            stream = self.random.choice(self.streams)
+            sent.append((stream, stream.publishes(self.name)))
+            body = body_of(sent[-1][1], self.random.choice(SIZES))
+            data.append(publication("", stream.name, body, codec.properties(delivery_mode=1), mandatory=True))
+        return sent, b"".join(data)
 
-    def wait(self, client: Client, unconfirmed_max: int) -> None:
-        deadline = time.monotonic() + CONFIRM_PATIENCE_S
-        self.take_events(client)
-        while len(self.unconfirmed) > unconfirmed_max:
-            if time.monotonic() > deadline:
-                raise Silent(f"{len(self.unconfirmed)} are not confirmed after {CONFIRM_PATIENCE_S:.0f} s")
-            client.receive(1.0)
-            self.take_events(client)
+    def returned(self, body: bytes) -> None:
+        self.history.find("return", f"{body[:40]!r} of a stream was returned")
 
-    def take_events(self, client: Client) -> None:
-        while client.events:
-            event = client.events.popleft()
-            last = event["delivery_tag"]
-            for tag in [each for each in self.unconfirmed if each <= last] if event["multiple"] else [last]:
-                stream, name = self.unconfirmed.pop(tag)
-                if event.method == "basic.ack":
-                    stream.confirmed(name)
+    def answered(self, message: tuple[Stream, str], *, confirmed: bool) -> None:
+        stream, name = message
+        if confirmed:
+            stream.confirmed(name)
 
 
 class StreamReader(Actor):

@@ -14,7 +14,7 @@ from interop.kit.program import ProgramFailed
 from interop.parity import back_ends, scenarios
 from interop.parity.amqpy import running_amqpy
 from interop.parity.back_ends import BackEnds
-from interop.parity.compare import Outcome, compare_all
+from interop.parity.compare import AnyScenario, Outcome, S, compare_all
 from interop.parity.listening import RABBITMQ_CONF, Secured, two_listeners
 from interop.parity.management import Management
 from interop.parity.scenario import SCENARIOS, Scenario
@@ -36,6 +36,9 @@ EXTERNAL = "rabbitmq_auth_mechanism_ssl"
 """The plugin with the login mechanism of this name."""
 
 NO_BACK_ENDS = BackEnds("", "")
+
+Tell = Callable[[Outcome[Scenario]], None]
+"""Reports the outcome of a scenario."""
 
 
 @click.command()
@@ -112,8 +115,12 @@ def main(
 
 
 def compare_with_back_ends(
-    chosen: list[Scenario], tell: Callable[[Outcome], None], version: str, rabbitmq: str | None, settings: BackEnds
-) -> list[Outcome]:
+    chosen: list[Scenario],
+    tell: Tell,
+    version: str,
+    rabbitmq: str | None,
+    settings: BackEnds,
+) -> list[Outcome[Scenario]]:
     """Compare scenarios that ask others about users. RabbitMQ 4 offers its mechanisms in another order with the plugins
     for that, so it is not the one that the others are played to."""
     with (
@@ -124,8 +131,12 @@ def compare_with_back_ends(
 
 
 def compare_by_listening(
-    chosen: list[Scenario], tell: Callable[[Outcome], None], version: str, rabbitmq: str | None, settings: BackEnds
-) -> list[Outcome]:
+    chosen: list[Scenario],
+    tell: Tell,
+    version: str,
+    rabbitmq: str | None,
+    settings: BackEnds,
+) -> list[Outcome[Scenario]]:
     """Compare scenarios that want a certain way of listening. One RabbitMQ learns to listen in all of these ways."""
     outcomes = []
     # Not the one that the others are played to: with the plugin, RabbitMQ offers mechanisms in another order.
@@ -171,11 +182,11 @@ def is_of_back_ends(scenario: Scenario) -> bool:
     return scenario.name.startswith("back_ends.")
 
 
-def first_line(scenario: Scenario) -> str:
+def first_line(scenario: AnyScenario) -> str:
     return scenario.purpose.partition("\n")[0]
 
 
-def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
+def report(outcome: Outcome[S], *, verbose: bool, show: bool) -> None:
     scenario = outcome.scenario
     if not outcome.passed:
         click.echo(f"FAILED {scenario.name}: {first_line(scenario)}")

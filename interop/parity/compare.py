@@ -4,12 +4,13 @@ import contextlib
 import difflib
 import functools
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
 from interop.parity.carried import without_earlier_deliveries
-from interop.parity.scenario import Scenario, Transcript
+from interop.parity.scenario import Differs, Scenario, Transcript
 from interop.parity.script import Broker, Overdue, Stage
 
 # Scenarios wait for delays brokers make on purpose, such as the seconds after a refused login: many at once
@@ -28,9 +29,23 @@ class Performance:
     failure: str = ""
 
 
+class AnyScenario(Protocol):
+    """A scenario for one protocol or another."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def alone(self) -> bool: ...
+
+
+S = TypeVar("S", bound=AnyScenario)
+
+
 @dataclass(frozen=True)
-class Outcome:
-    scenario: Scenario
+class Outcome(Generic[S]):
+    scenario: S
     reference: Performance
     subject: Performance
     complaints: list[str] = field(default_factory=list)
@@ -70,29 +85,45 @@ def perform_both(scenario: Scenario, reference: Broker, subject: Broker) -> tupl
 
 def compare(
     scenario: Scenario, reference: Broker, subject: Broker, *, alike: bool = False, version: str = ""
-) -> Outcome:
+) -> Outcome[Scenario]:
     """Play on both sides. `alike` says that both are the same kind of broker, so that nothing may differ; else
     `version` is that of the reference."""
     expected, got = perform_both(scenario, reference, subject)
+
+    def adapted(wanted: Transcript) -> Transcript:
+        return without_earlier_deliveries(wanted, got.transcript, version)
+
+    complaints = judge(expected, got, () if alike else scenario.differs, version, None if alike else adapted)
+    return Outcome(scenario, expected, got, complaints)
+
+
+def judge(
+    expected: Performance,
+    got: Performance,
+    differs: Iterable[Differs],
+    version: str,
+    adapted: Callable[[Transcript], Transcript] | None = None,
+) -> list[str]:
+    """What is wrong with a performance, beside what is to differ from that of a reference of this version. `adapted`
+    makes of what is expected what is right as well."""
     complaints = [
         f"{side} {performance.failure}"
         for side, performance in (("reference:", expected), ("subject:", got))
         if performance.failure
     ]
     wanted = expected.transcript
-    for differs in scenario.differs:
-        if alike or not differs.holds_for(version):
-            continue
-        try:
-            wanted = differs.applied_to(wanted)
-        except AssertionError as stale:
-            complaints.append(str(stale))
-    if not alike:
-        wanted = without_earlier_deliveries(wanted, got.transcript, version)
-    return Outcome(scenario, expected, got, complaints + list(difference(wanted, got.transcript)))
+    for each in differs:
+        if each.holds_for(version):
+            try:
+                wanted = each.applied_to(wanted)
+            except AssertionError as stale:
+                complaints.append(str(stale))
+    if adapted is not None:
+        wanted = adapted(wanted)
+    return complaints + list(difference(wanted, got.transcript))
 
 
-def compare_again(outcome: Outcome, play: Callable[[Scenario], Outcome]) -> Outcome:
+def compare_again(outcome: Outcome[S], play: Callable[[S], Outcome[S]]) -> Outcome[S]:
     """Play a scenario that differed again. Some of what RabbitMQ does depends on which of its processes is faster: if
     it does what the subject did, this is right, provided that the subject does it each time."""
     for _ in range(REPEATS):
@@ -128,20 +159,30 @@ def compare_all(
     scenarios: Iterable[Scenario],
     reference: Broker,
     subject: Broker,
-    report: Callable[[Outcome], None],
+    report: Callable[[Outcome[Scenario]], None],
     *,
     alike: bool = False,
     version: str = "",
-) -> list[Outcome]:
-    """Compare many scenarios at once, then those that must be alone, then those that differed once more, and report
-    each as it ends."""
+) -> list[Outcome[Scenario]]:
+    """Compare many scenarios; see `play_all`."""
+    play = functools.partial(compare, reference=reference, subject=subject, alike=alike, version=version)
+    return play_all(scenarios, play, report)
+
+
+def play_all(
+    scenarios: Iterable[S],
+    play: Callable[[S], Outcome[S]],
+    report: Callable[[Outcome[S]], None],
+    *,
+    at_once: int = CONCURRENT_SCENARIOS,
+    steady: Collection[str] = (),
+) -> list[Outcome[S]]:
+    """Play many scenarios at once, then those that must be alone, then those that differed once more, unless they are
+    known to (`steady`); report each as it ends."""
     scenarios = list(scenarios)
     outcomes = []
-    play = functools.partial(compare, reference=reference, subject=subject, alike=alike, version=version)
-    with pool_of(CONCURRENT_SCENARIOS) as pool:
-        together = [each for each in scenarios if not each.alone]
-        running = [pool.submit(play, each) for each in together]
-        for future in as_completed(running):
+    with pool_of(at_once) as pool:
+        for future in as_completed([pool.submit(play, each) for each in scenarios if not each.alone]):
             outcomes.append(future.result())
             if outcomes[-1].passed:
                 report(outcomes[-1])
@@ -151,7 +192,11 @@ def compare_all(
             if outcomes[-1].passed:
                 report(outcomes[-1])
     passed = [outcome for outcome in outcomes if outcome.passed]
-    repeated = [compare_again(outcome, play) for outcome in outcomes if not outcome.passed]
+    repeated = [
+        outcome if outcome.scenario.name in steady else compare_again(outcome, play)
+        for outcome in outcomes
+        if not outcome.passed
+    ]
     for outcome in repeated:
         report(outcome)
     return passed + repeated

@@ -10,11 +10,11 @@ import click
 
 from interop import keeper
 from interop.kit.program import ProgramFailed
-from interop.parity.__main__ import matches
+from interop.parity.__main__ import first_line, matches, report
 from interop.parity.version import version_of
 from interop.parity_stream import scenarios
 from interop.parity_stream.compare import Outcome, compare_all
-from interop.parity_stream.scenario import SCENARIOS, Scenario
+from interop.parity_stream.scenario import SCENARIOS
 from interop.parity_stream.side import amqpy_side, rabbitmq_side
 from interop.rabbitmq import RabbitMQUnavailable
 
@@ -56,6 +56,7 @@ def main(
             if not alone:
                 another = rabbitmq_side(rabbitmq) if alike else amqpy_side(version)
                 subject = running.enter_context(another)
+            known = set() if alike or alone else known_names(version)
             started = time.monotonic()
             outcomes = compare_all(
                 [each for each in chosen if each.is_for(version)],
@@ -64,6 +65,7 @@ def main(
                 functools.partial(report, verbose=verbose, show=show),
                 version=version,
                 alike=alike,
+                steady=known,
             )
     except (RabbitMQUnavailable, ProgramFailed) as error:
         raise click.ClickException(str(error)) from None
@@ -72,7 +74,7 @@ def main(
         f"{len(outcomes) - len(failed)} passed, {len(failed)} failed in {time.monotonic() - started:.0f} s "
         f"against RabbitMQ {version}"
     )
-    sys.exit(1 if unexpected(outcomes, set() if alike or alone else known_names(version)) else 0)
+    sys.exit(1 if unexpected(outcomes, known) else 0)
 
 
 def known_names(version: str) -> set[str]:
@@ -91,23 +93,6 @@ def unexpected(outcomes: list[Outcome], known: set[str]) -> list[str]:
     for name in stale:
         click.echo(f"{name} passes: it is to be taken out of the list of those that differ")
     return sorted(failed - known) + stale
-
-
-def first_line(scenario: Scenario) -> str:
-    return scenario.purpose.partition("\n")[0]
-
-
-def report(outcome: Outcome, *, verbose: bool, show: bool) -> None:
-    scenario = outcome.scenario
-    if not outcome.passed:
-        click.echo(f"FAILED {scenario.name}: {first_line(scenario)}")
-        for complaint in outcome.complaints:
-            click.echo("  " + complaint.replace("\n", "\n  "))
-    elif verbose or show:
-        click.echo(f"passed {scenario.name}")
-    if show:
-        for where, lines in outcome.reference.transcript.items():
-            click.echo("\n    ".join([f"  {where}", *lines]))
 
 
 if __name__ == "__main__":

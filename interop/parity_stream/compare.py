@@ -2,12 +2,12 @@
 
 import functools
 import traceback
-from collections.abc import Callable, Iterable
-from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
 
-from interop.parity.compare import Performance, difference, pool_of
+from interop.parity.compare import Outcome as AnyOutcome
+from interop.parity.compare import Performance, judge, play_all, pool_of
 from interop.parity.connection import Overdue
+from interop.parity.scenario import Transcript
 from interop.parity_stream.scenario import Scenario
 from interop.parity_stream.side import Side
 from interop.parity_stream.stage import Stage
@@ -16,16 +16,7 @@ from interop.stream import connection
 CONCURRENT_SCENARIOS = 8
 END = "the connection ends"
 
-
-@dataclass(frozen=True)
-class Outcome:
-    scenario: Scenario
-    reference: Performance
-    complaints: list[str] = field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        return not self.complaints
+Outcome = AnyOutcome[Scenario]
 
 
 def perform(scenario: Scenario, side: Side) -> Performance:
@@ -50,22 +41,12 @@ def compare(scenario: Scenario, reference: Side, subject: Side, *, version: str 
         expecting = other.submit(perform, scenario, reference)
         got = perform(scenario, subject)
         expected = expecting.result()
-    complaints = [
-        f"{side} {performance.failure}"
-        for side, performance in (("reference:", expected), ("subject:", got))
-        if performance.failure
-    ]
-    wanted = expected.transcript
-    for differs in scenario.differs:
-        if alike or not differs.holds_for(version):
-            continue
-        try:
-            wanted = differs.applied_to(wanted)
-        except AssertionError as stale:
-            complaints.append(str(stale))
-    if not alike:
-        wanted = {where: with_reason(lines, got.transcript.get(where, [])) for where, lines in wanted.items()}
-    return Outcome(scenario, expected, complaints + list(difference(wanted, got.transcript)))
+
+    def adapted(wanted: Transcript) -> Transcript:
+        return {where: with_reason(lines, got.transcript.get(where, [])) for where, lines in wanted.items()}
+
+    complaints = judge(expected, got, () if alike else scenario.differs, version, None if alike else adapted)
+    return Outcome(scenario, expected, got, complaints)
 
 
 def with_reason(expected: list[str], got: list[str]) -> list[str]:
@@ -77,7 +58,8 @@ def with_reason(expected: list[str], got: list[str]) -> list[str]:
 def play_alone(scenario: Scenario, reference: Side) -> Outcome:
     """Play to one side, for its transcript."""
     performance = perform(scenario, reference)
-    return Outcome(scenario, performance, [f"reference: {performance.failure}"] if performance.failure else [])
+    complaints = [f"reference: {performance.failure}"] if performance.failure else []
+    return Outcome(scenario, performance, performance, complaints)
 
 
 def compare_all(
@@ -88,22 +70,12 @@ def compare_all(
     *,
     version: str = "",
     alike: bool = False,
+    steady: Collection[str] = (),
 ) -> list[Outcome]:
-    """Compare many scenarios at once, then those that must be alone, and report each as it ends. Without a subject they
-    are just played."""
+    """Compare many scenarios, of which the `steady` are known to differ. Without a subject they are just played."""
     play: Callable[[Scenario], Outcome]
     if subject is None:
         play = functools.partial(play_alone, reference=reference)
     else:
         play = functools.partial(compare, reference=reference, subject=subject, version=version, alike=alike)
-    scenarios = list(scenarios)
-    outcomes = []
-    with pool_of(CONCURRENT_SCENARIOS) as pool:
-        for future in as_completed([pool.submit(play, each) for each in scenarios if not each.alone]):
-            outcomes.append(future.result())
-            report(outcomes[-1])
-    for each in scenarios:
-        if each.alone:
-            outcomes.append(play(each))
-            report(outcomes[-1])
-    return outcomes
+    return play_all(scenarios, play, report, at_once=CONCURRENT_SCENARIOS, steady=steady)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interop.parity import codec, connection
-from interop.parity.compare import REPEATS, Outcome, compare, compare_all, pool_of
+from interop.parity.compare import REPEATS, Outcome, Performance, compare, compare_all, play_all, pool_of
 from interop.parity.scenario import Differs, Scenario, says_why
 from interop.parity.script import Stage
 from tests.parity.fake_broker import Answer, fake_broker, message, method
@@ -22,7 +22,7 @@ def outcome(
     version: str = "",
     apart: bool = False,
     **answers: Answer,
-) -> Outcome:
+) -> Outcome[Scenario]:
     """Play against two fakes that are the same but for the subject's `answers`."""
     scenario = Scenario("fake", play, "a scenario for a test", differs, apart)
     with fake_broker() as reference, fake_broker(**answers) as subject:
@@ -244,10 +244,10 @@ def declared_by(counts: Iterable[int]) -> Answer:
     return answer
 
 
-def played_again(reference: Iterable[int], subject: Iterable[int]) -> Outcome:
+def played_again(reference: Iterable[int], subject: Iterable[int]) -> Outcome[Scenario]:
     """The outcome where brokers count in these ways."""
     scenario = Scenario("fake", declare, "a scenario for a test")
-    reported: list[Outcome] = []
+    reported: list[Outcome[Scenario]] = []
     with (
         fake_broker(queue_declare=declared_by(reference)) as first,
         fake_broker(queue_declare=declared_by(subject)) as second,
@@ -266,6 +266,19 @@ def test_a_reference_that_does_it_in_two_ways_is_asked_again() -> None:
 def test_a_difference_that_stays_is_one() -> None:
     outcome = played_again([1] * (1 + REPEATS), [0] * (1 + REPEATS))
     assert not outcome.passed
+
+
+def test_what_is_known_to_differ_is_not_played_again() -> None:
+    plays: list[str] = []
+
+    def play(scenario: Scenario) -> Outcome[Scenario]:
+        plays.append(scenario.name)
+        nothing = Performance({})
+        return Outcome(scenario, nothing, nothing, ["differs"])
+
+    known, other = (Scenario(name, declare, "a scenario for a test") for name in ("known", "other"))
+    play_all([known, other], play, lambda outcome: None, steady={"known"})
+    assert sorted(plays) == ["known"] + ["other"] * (1 + REPEATS)
 
 
 def test_a_subject_that_does_not_do_the_same_each_time_differs() -> None:
