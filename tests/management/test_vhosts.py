@@ -6,6 +6,7 @@ import pytest
 
 from amqpy.config import Config
 from amqpy.core.permissions import EVERYTHING, Permission
+from amqpy.management.lists import SUMMED
 
 from .harness import Site
 
@@ -30,6 +31,19 @@ async def test_a_virtual_host_has_these_keys(site: Site) -> None:
     assert "protected_from_deletion" not in shown
     assert (await site.get("/api/vhosts/v?disable_stats=true")).json == FACTS
     assert [each["name"] for each in (await site.get("/api/vhosts")).json] == ["/", "v"]
+
+
+async def test_a_virtual_host_adds_up_all_of_its_queues(site: Site) -> None:
+    """And none of others."""
+    count = SUMMED + 3
+    await site.put("/api/vhosts/v")
+    for number in range(count):
+        site.declare(str(number))
+        site.publish(str(number), b"m")
+    site.declare("q", vhost=site.broker.vhosts["v"])
+    shown = {each["name"]: each["messages"] for each in (await site.get("/api/vhosts")).json}
+    assert shown == {"/": count, "v": 0}
+    assert (await site.get("/api/vhosts/%2F")).json["messages_ready"] == count
 
 
 @pytest.mark.parametrize("config", [NEW])

@@ -155,6 +155,15 @@ def test_a_backup_of_a_running_broker_has_its_streams(
     assert not run_of(directory).loaded.is_clean, "so that the ends of streams are looked at"
 
 
+def test_a_backup_with_streams_is_that_of_no_clean_stop(run: Run, data: Path, tmp_path: Path) -> None:
+    """A broker may have stopped while they were copied: their ends are looked at."""
+    filled(data)
+    run.store.close(is_clean=True)
+    maintenance.back_up(data, tmp_path / "copy")
+    assert not run_of(restored(tmp_path)).loaded.is_clean
+    assert run.start().is_clean
+
+
 def test_a_chunk_that_is_being_written_is_not_in_a_backup(run: Run, data: Path, tmp_path: Path) -> None:
     stream = filled(data)
     whole = stream.read()
@@ -168,19 +177,19 @@ def test_a_chunk_that_is_being_written_is_not_in_a_backup(run: Run, data: Path, 
 def test_segments_that_go_while_it_copies_leave_no_hole(
     run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = filled(data)
+    stream = filled(data, 60)
     whole, listed = stream.read(), paths(data)
     copy_file = segment_maintenance._copy_file  # noqa: SLF001
 
     def copying(path: Path, target: Path) -> Path:
-        if path == listed[2]:
-            for gone in listed[:3]:
-                gone.unlink()
+        if path in (listed[2], listed[4]):
+            for gone in listed[: listed.index(path) + 1]:
+                gone.unlink(missing_ok=True)
         return copy_file(path, target)
 
     monkeypatch.setattr(segment_maintenance, "_copy_file", copying)
     maintenance.back_up(data, tmp_path / "copy")
-    assert killed(stream, restored(tmp_path)).read() == whole[stream.log.segments[3].first :]
+    assert killed(stream, restored(tmp_path)).read() == whole[stream.log.segments[5].first :]
 
 
 def test_a_backup_tells_how_far_it_is(run: Run, data: Path, tmp_path: Path) -> None:

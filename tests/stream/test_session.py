@@ -301,6 +301,35 @@ def test_a_confirm_waits_until_the_message_is_durable() -> None:
     assert deliveries(told) == [Delivery(0, 0, 1, 1, entry(b"a"))]
 
 
+def test_what_is_published_while_another_batch_is_written_is_not_confirmed_with_it() -> None:
+    store = MemoryStore()
+    journal = Journal(store, lambda: 0)
+    broker = make_broker(journal=journal)
+    client = Client.opened(broker)
+
+    def begin() -> None:
+        batch = journal.take()
+        assert batch is not None
+        store.append(batch)
+        store.sync()
+
+    def end() -> list[Told]:
+        journal.written()
+        broker.settle()
+        return client.received()
+
+    client.call(Key.CREATE, string("s") + array([]))
+    begin()
+    end()
+    client.declare("s")
+    client.publish(b"a")
+    begin()
+    client.publish(b"b", first=1)
+    assert confirmed(end()) == [(0, [0])]
+    begin()
+    assert confirmed(end()) == [(0, [1])]
+
+
 def test_what_refuses_a_publisher() -> None:
     client = with_stream()
     client.create("t")

@@ -82,6 +82,30 @@ def test_what_is_learned_makes_no_difference(profile: str, family: list[tuple[by
             assert reader.read(entry[0]) == SectionReader(PROFILES[profile]).read(entry[0])
 
 
+@ANY_PROFILE
+def test_identifiers_that_are_uuids_have_no_shape(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shapes, "EVERY", 1)
+    writer, urn = SectionWriter(PROFILES[profile]), "urn:uuid:550e8400-e29b-41d4-a716-446655440000"
+    for message_id in ("x" * len(urn), "y" * len(urn), urn):
+        header = header_of(message_id=message_id)
+        assert writer.write(ADDRESS, header, b"") == SectionWriter(PROFILES[profile]).write(ADDRESS, header, b"")
+
+
+@ANY_PROFILE
+def test_a_known_prefix_before_a_body_that_is_no_data(profile: str) -> None:
+    reader = SectionReader(PROFILES[profile])
+    entry = SectionWriter(PROFILES[profile]).write(ADDRESS, header_of(message_id="1"), b"body")[0]
+    prefix = entry.removesuffix(b"\x00\x53\x75\xa0\x04body")
+    assert prefix != entry
+    for body in (
+        b"\x00\x53\x75\xa0\x01a",
+        b"\x00\x53\x77\xa0\x01a",
+        b"\x00\x53\x76\xa0\x01a",
+        b"\x00\x53\x75\xa0\x01b",
+    ):
+        assert reader.read(prefix + body) == SectionReader(PROFILES[profile]).read(prefix + body)
+
+
 @given(st.lists(fields, min_size=2, max_size=4))
 def test_any_headers(some: list[Any]) -> None:
     writer, reader = SectionWriter(PROFILES["rabbitmq-4.3"]), SectionReader(PROFILES["rabbitmq-4.3"])
